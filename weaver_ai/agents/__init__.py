@@ -1,0 +1,1 @@
+"""Agents and workflows on pydantic-ai."""

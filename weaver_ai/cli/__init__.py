@@ -1,0 +1,5 @@
+"""The `weaver` command."""
+
+
+def main() -> int:
+    raise NotImplementedError

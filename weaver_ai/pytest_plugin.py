@@ -1,0 +1,1 @@
+"""The pytest plugin: options, hooks and fixtures; what a session does not use it does not load."""

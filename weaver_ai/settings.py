@@ -1,0 +1,149 @@
+"""Settings of the service, from `WEAVER_*` variables and `.env`.
+
+Composition roots call `load_settings` once and pass the object down; nothing below them reads the
+environment. Provider keys and OpenTelemetry keep the names that their own documentation gives them
+(`OPENAI_API_KEY`, `ANTHROPIC_API_KEY`, `OTEL_*`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from weaver_ai.errors import SettingsError
+
+__all__ = ["Settings", "TelemetryEnvironment", "load_settings"]
+
+TelemetryEnvironment = Literal["development", "staging", "production"]
+
+
+class Settings(BaseSettings):
+    """What can be set, each as `WEAVER_<NAME>` unless its description gives another variable."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="WEAVER_",
+        env_file=".env",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        populate_by_name=True,
+        hide_input_in_errors=True,
+    )
+
+    # Telemetry
+    telemetry_enabled: bool = Field(default=True, description="Emit telemetry at all.")
+    telemetry_service_name: str = Field(
+        default="weaver-ai", min_length=1, description="`service.name` of the resource."
+    )
+    telemetry_environment: TelemetryEnvironment = Field(
+        default="development", description="`deployment.environment.name`; decides about console and cloud."
+    )
+    logfire_token: SecretStr | None = Field(default=None, description="Write token of a Logfire project.")
+    logfire_send_to_cloud: bool = Field(default=False, description="Send to Logfire; needs the token.")
+    telemetry_sample_rate: float = Field(
+        default=1.0, ge=0.0, le=1.0, description="Share of traces kept, decided at the root (parent-based)."
+    )
+    telemetry_capture_payloads: bool | None = Field(
+        default=None,
+        description="Record prompts, completions, tool arguments and provider bodies. Unset: only in development.",
+    )
+    telemetry_trace_health: bool = Field(default=False, description="Trace /health, /ready and /metrics too.")
+    telemetry_inbound_trace: Literal["continue", "link"] = Field(
+        default="continue", description="An inbound `traceparent` becomes the parent, or a link from a new trace."
+    )
+
+    # Gateway
+    host: str = Field(default="127.0.0.1", description="Address that `weaver serve` binds.")
+    port: int = Field(default=8000, ge=0, le=65535, description="Port that `weaver serve` binds; 0 takes a free one.")
+    target: str | None = Field(
+        default=None, description="`module:attribute` of the Weaver object to serve; unset: the built-in support desk."
+    )
+    api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        default=(), description="Comma-separated keys that clients send as `Authorization: Bearer`; empty: no check."
+    )
+    max_body_bytes: int = Field(default=1_048_576, ge=1, description="Largest request body taken.")
+    shutdown_grace_seconds: float = Field(
+        default=20.0, ge=0.0, description="How long running work may go on after SIGTERM."
+    )
+
+    # Runs
+    model: str | None = Field(
+        default=None, description="Model of the built-in agents, as pydantic-ai names it, e.g. `openai:gpt-5-mini`."
+    )
+    openai_api_key: SecretStr | None = Field(
+        default=None, validation_alias=AliasChoices("OPENAI_API_KEY", "openai_api_key"), description="`OPENAI_API_KEY`"
+    )
+    openai_base_url: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("OPENAI_BASE_URL", "openai_base_url"),
+        description="`OPENAI_BASE_URL`",
+    )
+    anthropic_api_key: SecretStr | None = Field(
+        default=None,
+        validation_alias=AliasChoices("ANTHROPIC_API_KEY", "anthropic_api_key"),
+        description="`ANTHROPIC_API_KEY`",
+    )
+    anthropic_base_url: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("ANTHROPIC_BASE_URL", "anthropic_base_url"),
+        description="`ANTHROPIC_BASE_URL`",
+    )
+    run_timeout_seconds: float = Field(default=120.0, gt=0.0, description="Longest a run may take.")
+    provider_timeout_seconds: float = Field(default=60.0, gt=0.0, description="Longest one model call may take.")
+    provider_max_retries: int = Field(
+        default=2, ge=0, le=10, description="Retries of one model call; 0 for agents with fallback models."
+    )
+
+    # Tasks
+    redis_url: SecretStr | None = Field(default=None, description="Redis; a secret, for it may hold a password.")
+    task_concurrency: int = Field(default=16, ge=1, description="Tasks that run at the same time.")
+    task_queue_size: int = Field(default=1000, ge=1, description="Tasks that may wait; more are refused with 429.")
+    task_ttl_seconds: float = Field(default=86_400.0, gt=0.0, description="How long a finished task can be read.")
+
+    @field_validator("api_keys", mode="before")
+    @classmethod
+    def _split_keys(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(key for part in value.split(",") if (key := part.strip()))
+        return value
+
+    @property
+    def capture_payloads(self) -> bool:
+        """The switch as it takes effect: what was set, else whether this is development."""
+        if self.telemetry_capture_payloads is None:
+            return self.telemetry_environment == "development"
+        return self.telemetry_capture_payloads
+
+
+def variable_of(field: str) -> str:
+    """The environment variable that sets the field `field` of `Settings`."""
+    alias = Settings.model_fields[field].validation_alias
+    if isinstance(alias, AliasChoices):
+        return str(alias.choices[0])
+    return f"WEAVER_{field.upper()}"
+
+
+def load_settings(*, env_file: str | Path | None = ".env", **overrides: Any) -> Settings:
+    """Read the settings: overrides first, then the environment, then `env_file`.
+
+    Raises:
+        SettingsError: one line for each variable that has an unusable value; the value isn't in it.
+
+    Example:
+        >>> load_settings(env_file=None, telemetry_environment="production").capture_payloads
+        False
+    """
+    try:
+        return Settings(_env_file=env_file, **overrides)  # type: ignore[call-arg] # a pydantic-settings argument
+    except ValidationError as error:
+        lines = [f"{_name(problem['loc'])}: {problem['msg']}" for problem in error.errors(include_input=False)]
+        raise SettingsError("; ".join(lines), hint="run 'weaver doctor' to see every setting") from None
+
+
+def _name(location: tuple[int | str, ...]) -> str:
+    field = str(location[0])
+    return variable_of(field) if field in Settings.model_fields else field

@@ -1,0 +1,1 @@
+"""Telemetry: Logfire, plain OpenTelemetry, or off, behind one interface."""
