@@ -1,0 +1,124 @@
+"""Settings: names, defaults, sources, and what a wrong value says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from weaver_ai.errors import SettingsError
+from weaver_ai.settings import Settings, load_settings, variable_of
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for field in Settings.model_fields:
+        monkeypatch.delenv(variable_of(field), raising=False)
+
+
+def test_the_documented_defaults() -> None:
+    settings = load_settings(env_file=None)
+    assert settings.telemetry_enabled is True
+    assert settings.telemetry_service_name == "weaver-ai"
+    assert settings.telemetry_environment == "development"
+    assert settings.logfire_token is None
+    assert settings.logfire_send_to_cloud is False
+    assert (settings.host, settings.port) == ("127.0.0.1", 8000)
+
+
+def test_every_setting_has_a_description() -> None:
+    assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+def test_the_environment_wins_over_the_env_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_text("WEAVER_PORT=9001\nWEAVER_HOST=0.0.0.0\nUNRELATED=1\n")
+    monkeypatch.setenv("WEAVER_PORT", "9002")
+    settings = load_settings(env_file=env_file)
+    assert (settings.host, settings.port) == ("0.0.0.0", 9002)  # noqa: S104 # a value, nothing is bound
+
+
+def test_an_override_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEAVER_PORT", "9002")
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://environment.invalid")
+    settings = load_settings(env_file=None, port=9003, openai_base_url="http://override.invalid")
+    assert (settings.port, settings.openai_base_url) == (9003, "http://override.invalid")
+
+
+def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEAVER_PORT", "")
+    monkeypatch.setenv("OPENAI_API_KEY", "")
+    settings = load_settings(env_file=None)
+    assert (settings.port, settings.openai_api_key) == (8000, None)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        (
+            "WEAVER_TELEMETRY_ENVIRONMENT",
+            "prod",
+            "WEAVER_TELEMETRY_ENVIRONMENT: Input should be 'development', 'staging' or 'production'",
+        ),
+        (
+            "WEAVER_PORT",
+            "eighty",
+            "WEAVER_PORT: Input should be a valid integer, unable to parse string as an integer",
+        ),
+        ("WEAVER_TELEMETRY_SAMPLE_RATE", "2", "WEAVER_TELEMETRY_SAMPLE_RATE: Input should be less than or equal to 1"),
+        ("WEAVER_TASK_QUEUE_SIZE", "0", "WEAVER_TASK_QUEUE_SIZE: Input should be greater than or equal to 1"),
+    ],
+)
+def test_a_wrong_value_names_its_variable_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, message: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError) as caught:
+        load_settings(env_file=None)
+    assert str(caught.value) == message
+    assert caught.value.hint == "run 'weaver doctor' to see every setting"
+
+
+def test_two_wrong_values_are_both_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEAVER_PORT", "-1")
+    monkeypatch.setenv("WEAVER_MAX_BODY_BYTES", "0")
+    with pytest.raises(SettingsError) as caught:
+        load_settings(env_file=None)
+    assert str(caught.value) == (
+        "WEAVER_PORT: Input should be greater than or equal to 0; "
+        "WEAVER_MAX_BODY_BYTES: Input should be greater than or equal to 1"
+    )
+
+
+def test_secrets_are_never_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = "-".join(["not", "for", "eyes"])
+    for variable in ("WEAVER_LOGFIRE_TOKEN", "OPENAI_API_KEY", "ANTHROPIC_API_KEY", "WEAVER_API_KEYS"):
+        monkeypatch.setenv(variable, secret)
+    monkeypatch.setenv("WEAVER_REDIS_URL", f"redis://:{secret}@127.0.0.1/0")
+    settings = load_settings(env_file=None)
+    assert secret not in repr(settings)
+    assert secret not in settings.model_dump_json()
+    assert [key.get_secret_value() for key in settings.api_keys] == [secret]
+
+
+@pytest.mark.parametrize(("text", "keys"), [("a", ["a"]), ("a,b", ["a", "b"]), (" a , ,b,", ["a", "b"]), (",", [])])
+def test_api_keys_are_split_at_commas(monkeypatch: pytest.MonkeyPatch, text: str, keys: list[str]) -> None:
+    monkeypatch.setenv("WEAVER_API_KEYS", text)
+    assert [key.get_secret_value() for key in load_settings(env_file=None).api_keys] == keys
+
+
+@pytest.mark.parametrize(
+    ("environment", "switch", "captured"),
+    [
+        ("development", None, True),
+        ("staging", None, False),
+        ("production", None, False),
+        ("development", False, False),
+        ("production", True, True),
+    ],
+)
+def test_payloads_are_captured_only_in_development_unless_switched(
+    environment: str, switch: bool | None, captured: bool
+) -> None:
+    settings = load_settings(env_file=None, telemetry_environment=environment, telemetry_capture_payloads=switch)
+    assert settings.capture_payloads is captured
