@@ -12,8 +12,9 @@ from typing import Literal, TypeAlias
 
 __all__ = ["AttributeValue", "Attributes", "Event", "Link", "Scope", "Span", "SpanKind", "Status", "StatusCode"]
 
+# The specification's AnyValue: attributes may nest.
 AttributeValue: TypeAlias = (
-    str | bool | int | float | bytes | Sequence[str] | Sequence[bool] | Sequence[int] | Sequence[float]
+    str | bool | int | float | bytes | Sequence["AttributeValue"] | Mapping[str, "AttributeValue"] | None
 )
 Attributes: TypeAlias = Mapping[str, AttributeValue]
 SpanKind: TypeAlias = Literal["internal", "server", "client", "producer", "consumer"]
