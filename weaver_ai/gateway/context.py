@@ -1,0 +1,63 @@
+"""Request ids and trace context: taken when they are sane, made otherwise, returned on every response."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from contextlib import AbstractContextManager
+
+from opentelemetry import propagate
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from weaver_ai.gateway.problems import current_trace_id
+from weaver_ai.telemetry import bind_log_context
+
+__all__ = ["RequestContext", "request_id_of"]
+
+_SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._~:/+=@-]{1,128}", re.ASCII)
+
+
+class RequestContext:
+    """ASGI middleware: an `X-Request-ID` and a `traceparent` for every response, and both ids for every log."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = request_id_of(Headers(scope=scope).get("x-request-id"))
+        # uvicorn shares the lifespan's state: a copy, so that no request sees another's id.
+        scope["state"] = {**scope.get("state", {}), "request_id": request_id}
+        returned = {"x-request-id": request_id, **_trace_headers()}
+
+        async def send_with_ids(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in returned.items():
+                    headers[name] = value
+            await send(message)
+
+        with _log_context(request_id):
+            await self._app(scope, receive, send_with_ids)
+
+
+def request_id_of(sent: str | None) -> str:
+    """The id that the client sent, or a new one when it sent none, or one that could forge a log line."""
+    if sent is not None and _SANE_REQUEST_ID.fullmatch(sent):
+        return sent
+    return secrets.token_hex(16)
+
+
+def _trace_headers() -> dict[str, str]:
+    carrier: dict[str, str] = {}
+    propagate.inject(carrier)
+    return {name: carrier[name] for name in ("traceparent",) if name in carrier}
+
+
+def _log_context(request_id: str) -> AbstractContextManager[None]:
+    trace_id = current_trace_id()
+    ids = {"request_id": request_id} | ({"trace_id": trace_id} if trace_id else {})
+    return bind_log_context(**ids)

@@ -1,0 +1,71 @@
+"""From starting to stopped: what the process may still take, and what of it is under way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal, TypeAlias
+
+from weaver_ai.errors import Draining
+
+__all__ = ["Lifecycle", "Phase"]
+
+Phase: TypeAlias = Literal["starting", "serving", "draining", "stopped"]
+
+
+class Lifecycle:
+    """The phase of one gateway, and its requests that run something.
+
+    Only the event loop's thread may use it. Phases go forward only, except that a stopped gateway can be
+    started again (a test's app that lives through two lifespans).
+    """
+
+    def __init__(self) -> None:
+        self.phase: Phase = "starting"
+        self._running: set[asyncio.Task[object]] = set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    @property
+    def running(self) -> int:
+        """How many requests run something now."""
+        return len(self._running)
+
+    def admit(self) -> None:
+        """Refuse new work unless the gateway serves.
+
+        Raises:
+            Draining: with the seconds after which another process may have taken over.
+        """
+        if self.phase in ("draining", "stopped"):
+            raise Draining("this process is shutting down", hint="send the request again", retry_after=1)
+
+    @contextmanager
+    def track(self, task: asyncio.Task[object]) -> Iterator[None]:
+        """Count `task` as under way: a drain waits for it, and cancels it when the grace is over."""
+        self._running.add(task)
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._running.discard(task)
+            if not self._running:
+                self._idle.set()
+
+    async def drain(self, grace: float) -> int:
+        """Take no more, wait up to `grace` seconds for what runs, cancel the rest. Returns how many were cancelled."""
+        self.phase = "draining"
+        try:
+            async with asyncio.timeout(grace):
+                await self._idle.wait()
+        except TimeoutError:
+            return await self._cancel_rest()
+        return 0
+
+    async def _cancel_rest(self) -> int:
+        rest = list(self._running)
+        for task in rest:
+            task.cancel()
+        await asyncio.wait(rest, timeout=1)
+        return len(rest)
