@@ -20,6 +20,14 @@ __all__ = ["Settings", "TelemetryEnvironment", "load_settings"]
 TelemetryEnvironment = Literal["development", "staging", "production"]
 
 
+def _otel(variable: str, default: Any, description: str) -> Any:
+    return Field(
+        default=default,
+        validation_alias=AliasChoices(variable, variable.lower()),
+        description=f"`{variable}`: {description}",
+    )
+
+
 class Settings(BaseSettings):
     """What can be set, each as `WEAVER_<NAME>` unless its description gives another variable."""
 
@@ -55,6 +63,32 @@ class Settings(BaseSettings):
     telemetry_inbound_trace: Literal["continue", "link"] = Field(
         default="continue", description="An inbound `traceparent` becomes the parent, or a link from a new trace."
     )
+
+    # OpenTelemetry's own variables; its SDK reads the others (OTEL_BSP_*, OTEL_EXPORTER_OTLP_TIMEOUT, ...) itself
+    otel_sdk_disabled: bool = _otel("OTEL_SDK_DISABLED", False, "No telemetry at all, as if it weren't enabled.")
+    otel_service_name: str | None = _otel(
+        "OTEL_SERVICE_NAME", None, "Used unless WEAVER_TELEMETRY_SERVICE_NAME is set."
+    )
+    otel_resource_attributes: str | None = _otel("OTEL_RESOURCE_ATTRIBUTES", None, "`key=value,...` of the resource.")
+    otel_propagators: str | None = _otel(
+        "OTEL_PROPAGATORS", None, "Unset: `tracecontext`, so that no baggage comes in or goes to providers."
+    )
+    otel_exporter_otlp_endpoint: str | None = _otel(
+        "OTEL_EXPORTER_OTLP_ENDPOINT", None, "Base URL that traces, metrics and logs are sent to, over HTTP."
+    )
+    otel_exporter_otlp_traces_endpoint: str | None = _otel(
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", None, "Full URL for traces."
+    )
+    otel_exporter_otlp_metrics_endpoint: str | None = _otel(
+        "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", None, "Full URL for metrics."
+    )
+    otel_exporter_otlp_logs_endpoint: str | None = _otel("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", None, "Full URL for logs.")
+    otel_exporter_otlp_headers: SecretStr | None = _otel(
+        "OTEL_EXPORTER_OTLP_HEADERS", None, "`key=value,...` sent with each export."
+    )
+    otel_traces_exporter: str | None = _otel("OTEL_TRACES_EXPORTER", None, "`none` switches the OTLP exporter off.")
+    otel_metrics_exporter: str | None = _otel("OTEL_METRICS_EXPORTER", None, "`none` switches the OTLP exporter off.")
+    otel_logs_exporter: str | None = _otel("OTEL_LOGS_EXPORTER", None, "`none` switches the OTLP exporter off.")
 
     # Gateway
     host: str = Field(default="127.0.0.1", description="Address that `weaver serve` binds.")
