@@ -1,1 +1,30 @@
 """Tasks: work that outlives the request that asked for it."""
+
+from weaver_ai.tasks.embedded import EmbeddedEngine
+from weaver_ai.tasks.engine import DrainReport, Engine, EngineHealth, TaskContext, TaskHandler, TaskOutcome
+from weaver_ai.tasks.record import (
+    FINISHED_STATES,
+    Priority,
+    TaskError,
+    TaskEvent,
+    TaskRecord,
+    TaskRequest,
+    TaskState,
+)
+
+__all__ = [
+    "FINISHED_STATES",
+    "DrainReport",
+    "EmbeddedEngine",
+    "Engine",
+    "EngineHealth",
+    "Priority",
+    "TaskContext",
+    "TaskError",
+    "TaskEvent",
+    "TaskHandler",
+    "TaskOutcome",
+    "TaskRecord",
+    "TaskRequest",
+    "TaskState",
+]
