@@ -234,7 +234,7 @@ class EmbeddedEngine:
         with tracing.processing(self.name, entry.record) as span:
             outcome = await self._handler(TaskContext(entry.record, emit))
             if outcome.error is not None:
-                span.failed(outcome.error)
+                tracing.mark_failed(span, outcome.error)
             return outcome
 
     def _settle(self, entry: _Entry, attempt: asyncio.Task[TaskOutcome]) -> None:

@@ -6,118 +6,100 @@ producer, not a root with a link to it, so that one request stays one trace; doc
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from typing import Any, Final
 
-from opentelemetry import context, trace
+from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from weaver_ai.errors import WeaverError
-from weaver_ai.tasks.record import TaskError, TaskRecord, TaskRequest
+from weaver_ai.tasks.record import Priority, TaskError, TaskRecord, TaskRequest
+from weaver_ai.telemetry import names
+from weaver_ai.telemetry.logs import bind_log_context, log_error
+from weaver_ai.telemetry.spans import start_span
 
-__all__ = ["TaskSpan", "processing", "report", "submitting", "trace_id_of"]
+__all__ = ["mark_failed", "processing", "report", "submitting", "trace_id_of"]
 
-_DESTINATION = "weaver.tasks"
-_PROPAGATOR = TraceContextTextMapPropagator()
-_logger = logging.getLogger("weaver_ai.tasks")
+DESTINATION: Final = "weaver.tasks"
 
-
-@dataclass(frozen=True, slots=True)
-class TaskSpan:
-    """The span of one attempt."""
-
-    span: Span
-
-    def failed(self, error: TaskError) -> None:
-        self.span.set_attribute("error.type", error.code)
-        self.span.set_status(Status(StatusCode.ERROR, error.message))
+_PROPAGATOR: Final = TraceContextTextMapPropagator()
 
 
 @contextmanager
 def submitting(system: str, task_id: str, request: TaskRequest) -> Iterator[str | None]:
     """Around the acceptance of a task; gives the `traceparent` under which it is to run, None without tracing."""
-    with _tracer().start_as_current_span(
+    with start_span(
         f"submit {request.capability}",
-        context=_context_of(request.traceparent),
-        kind=SpanKind.PRODUCER,
-        attributes=_attributes(system, task_id, request.capability, "send", "submit")
-        | {"weaver.task.priority": request.priority},
-        set_status_on_exception=False,
-        record_exception=False,
+        _kind=SpanKind.PRODUCER,
+        _parent=_context_of(request.traceparent),
+        **_attributes(system, task_id, request.capability, request.priority, kind="send", operation="submit"),
     ) as span:
-        try:
-            yield _traceparent(span) or request.traceparent
-        except WeaverError as error:
-            TaskSpan(span).failed(TaskError.of(error))
-            raise
+        yield _traceparent(span) or request.traceparent
 
 
 @contextmanager
-def processing(system: str, record: TaskRecord) -> Iterator[TaskSpan]:
+def processing(system: str, record: TaskRecord) -> Iterator[Span]:
     """Around one attempt, in the trace that the record names and with nothing else of the outer context."""
-    with _tracer().start_as_current_span(
-        f"task {record.capability}",
-        context=_context_of(record.traceparent),
-        kind=SpanKind.CONSUMER,
-        attributes=_attributes(system, record.id, record.capability, "process", "task")
-        | {"weaver.task.priority": record.priority, "weaver.task.attempt": record.attempts},
-        record_exception=False,
-        set_status_on_exception=False,
-    ) as span:
-        attempt = TaskSpan(span)
-        try:
-            yield attempt
-        except WeaverError as error:
-            attempt.failed(TaskError.of(error))
-            raise
-        except Exception as error:
-            span.record_exception(error)
-            span.set_attribute("error.type", type(error).__qualname__)
-            span.set_status(Status(StatusCode.ERROR, "the task's handler raised"))
-            raise
-        except BaseException:
-            span.set_attribute("weaver.task.cancelled", True)
-            raise
+    with (
+        bind_log_context(task_id=record.id),
+        start_span(
+            f"task {record.capability}",
+            _kind=SpanKind.CONSUMER,
+            _parent=_context_of(record.traceparent),
+            **_attributes(system, record.id, record.capability, record.priority, kind="process", operation="task"),
+            **_attempt(record),
+        ) as span,
+    ):
+        yield span
+
+
+def mark_failed(span: Span, error: TaskError) -> None:
+    """Say on an attempt's span that it ended with `error`."""
+    span.set_attribute("error.type", error.code)
+    span.set_status(Status(StatusCode.ERROR, error.message))
 
 
 def report(error: BaseException, record: TaskRecord) -> None:
     """Log what a handler raised; the record only says that it did."""
-    _logger.error(
-        "task %s (%s) failed", record.id, record.capability, exc_info=error, extra={"weaver.task.id": record.id}
-    )
+    ids: dict[str, Any] = {names.TASK_ID: record.id, names.TASK_CAPABILITY: record.capability}
+    log_error("a task's handler raised", exception=error, **ids)
 
 
 def trace_id_of(traceparent: str | None) -> str | None:
-    """The 32 hexadecimal digits of a W3C `traceparent`."""
-    return traceparent.split("-")[1] if traceparent is not None and traceparent.count("-") >= 3 else None  # noqa: PLR2004 - version-trace-span-flags
+    """The 32 hexadecimal digits of a W3C `traceparent`, None if it isn't one."""
+    parent = _context_of(traceparent)
+    span = trace.get_current_span(parent).get_span_context() if parent is not None else trace.INVALID_SPAN_CONTEXT
+    return trace.format_trace_id(span.trace_id) if span.is_valid else None
 
 
-def _tracer() -> trace.Tracer:
-    return trace.get_tracer("weaver_ai.tasks")
-
-
-def _attributes(system: str, task_id: str, capability: str, kind: str, operation: str) -> dict[str, str | int]:
+def _attributes(
+    system: str, task_id: str, capability: str, priority: Priority, *, kind: str, operation: str
+) -> dict[str, Any]:
     return {
         "messaging.system": system,
         "messaging.operation.type": kind,
         "messaging.operation.name": operation,
-        "messaging.destination.name": _DESTINATION,
+        "messaging.destination.name": DESTINATION,
         "messaging.message.id": task_id,
-        "weaver.task.id": task_id,
-        "weaver.capability": capability,
+        names.TASK_ID: task_id,
+        names.TASK_CAPABILITY: capability,
+        names.TASK_PRIORITY: priority,
     }
 
 
-def _context_of(traceparent: str | None) -> context.Context | None:
+def _attempt(record: TaskRecord) -> dict[str, Any]:
+    return {names.TASK_ATTEMPT: record.attempts}
+
+
+def _context_of(traceparent: str | None) -> Context | None:
     if traceparent is None:
         return None
-    return _PROPAGATOR.extract({"traceparent": traceparent}, context=context.Context())
+    return _PROPAGATOR.extract({"traceparent": traceparent}, context=Context())
 
 
 def _traceparent(span: Span) -> str | None:
     carrier: dict[str, str] = {}
-    _PROPAGATOR.inject(carrier, context=trace.set_span_in_context(span, context.Context()))
+    _PROPAGATOR.inject(carrier, context=trace.set_span_in_context(span, Context()))
     return carrier.get("traceparent")
