@@ -23,6 +23,10 @@ StatusCode: TypeAlias = Literal["unset", "ok", "error"]
 _NO_ATTRIBUTES: Attributes = MappingProxyType({})
 
 
+def _no_attributes() -> Attributes:  # before 3.12 a mappingproxy has no hash, so it can't be a plain default
+    return _NO_ATTRIBUTES
+
+
 @dataclass(frozen=True, slots=True)
 class Status:
     """How the span ended; `description` is only ever set on an error."""
@@ -37,7 +41,7 @@ class Event:
 
     name: str
     time: int
-    attributes: Attributes = _NO_ATTRIBUTES
+    attributes: Attributes = field(default_factory=_no_attributes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,7 @@ class Link:
 
     trace_id: str
     span_id: str
-    attributes: Attributes = _NO_ATTRIBUTES
+    attributes: Attributes = field(default_factory=_no_attributes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +82,11 @@ class Span:
     start: int = 0
     end: int | None = None
     status: Status = field(default_factory=Status)
-    attributes: Attributes = _NO_ATTRIBUTES
+    attributes: Attributes = field(default_factory=_no_attributes)
     events: tuple[Event, ...] = ()
     links: tuple[Link, ...] = ()
     scope: Scope = field(default_factory=Scope)
-    resource: Attributes = _NO_ATTRIBUTES
+    resource: Attributes = field(default_factory=_no_attributes)
     sequence: int = 0
 
     @property
