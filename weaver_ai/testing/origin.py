@@ -1,0 +1,68 @@
+"""What a span belongs to: the test, the fixture or the session that was at work when it began."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Literal
+
+from opentelemetry.sdk.trace import ReadableSpan, Span
+
+__all__ = ["ATTRIBUTE", "BODY", "Captured", "Origin", "captured_of"]
+
+
+@dataclass(slots=True, eq=False)
+class Origin:
+    """Where spans come from.
+
+    Attributes:
+        name: a test's node id, or what a fixture is called and for which scope it stands.
+        closed: nothing more belongs here: the test is over.
+    """
+
+    name: str
+    kind: Literal["test", "fixture", "session"]
+    closed: bool = False
+
+    @property
+    def is_test(self) -> bool:
+        return self.kind == "test"
+
+
+BODY: ContextVar[Origin | None] = ContextVar("weaver_test", default=None)
+"""The test whose body started this task; copied into tasks, empty in raw threads and in fixtures."""
+
+ATTRIBUTE = "_weaver_captured"
+
+
+class Captured:
+    """One span of the SDK, from its start.
+
+    Attributes:
+        span: the live span; read again for each snapshot until it has ended.
+        handed: the version that its provider's processor was given at the end.
+        rewritten: the last version that differs from it: what a wrapping processor (Logfire's scrubbing)
+            let through to the exporters.
+        left_open: its own test has already complained that it never ended.
+    """
+
+    __slots__ = ("ended", "handed", "left_open", "origin", "rewritten", "span")
+
+    def __init__(self, span: Span, origin: Origin) -> None:
+        self.span = span
+        self.origin = origin
+        self.ended = False
+        self.left_open = False
+        self.handed: ReadableSpan | None = None
+        self.rewritten: ReadableSpan | None = None
+
+    @property
+    def latest(self) -> ReadableSpan:
+        """What left the process, or would have."""
+        return self.rewritten or self.span
+
+
+def captured_of(span: object) -> Captured | None:
+    """The record of a live span; wrappers of spans forward the look-up. None for what isn't the SDK's."""
+    found = getattr(span, ATTRIBUTE, None)
+    return found if isinstance(found, Captured) else None

@@ -1,0 +1,96 @@
+"""The spans of one test, open ones included, as a source for assertions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from weaver_ai.spans import Span
+from weaver_ai.spans.sdk import from_sdk
+from weaver_ai.testing.origin import Captured, Origin
+
+__all__ = ["Recording"]
+
+
+class Recording:
+    """What began in one test.
+
+    Lists only grow, and by `append`, which no thread can tear; so nothing here locks, and a fork can't
+    inherit a held lock.
+
+    Attributes:
+        strays: spans that belong to an earlier test and began or ended in this one.
+        dropped: how many spans the provider's sampler left out of the record.
+        forced: how many it would have left out, had the recording not asked for every span.
+        discarded: names of spans that were started on a no-op tracer.
+        outside: how many spans began in fixtures of a wider scope while this test was set up.
+    """
+
+    def __init__(self, origin: Origin, *, explain: Callable[[Recording], Sequence[str]] | None = None) -> None:
+        self.origin = origin
+        self.strays: list[Captured] = []
+        self.dropped: list[str] = []
+        self.forced = 0
+        self.discarded: list[str] = []
+        self.outside = 0
+        self._explain = explain
+        self._captured: list[Captured] = []
+        self._ended: list[Captured] = []
+        self._index: dict[tuple[int, int], Captured] = {}
+        self._frozen: dict[Captured, Span] = {}
+        self._listeners: dict[object, Callable[[], None]] = {}
+
+    @property
+    def version(self) -> int:
+        return len(self._captured) + len(self._ended)
+
+    @property
+    def next_sequence(self) -> int:
+        return len(self._captured)
+
+    @property
+    def open(self) -> list[Captured]:
+        """Those that have not ended, in the order in which they began."""
+        return [captured for captured in self._captured if not captured.ended]
+
+    def began(self, captured: Captured) -> None:
+        context = captured.span.get_span_context()
+        self._index[(context.trace_id, context.span_id)] = captured
+        self._captured.append(captured)
+        if self._listeners:
+            self._wake()
+
+    def finished(self, captured: Captured) -> None:
+        self._ended.append(captured)
+        if self._listeners:
+            self._wake()
+
+    def find(self, trace_id: int, span_id: int) -> Captured | None:
+        return self._index.get((trace_id, span_id))
+
+    def snapshot(self) -> Sequence[Span]:
+        return [self._read(captured, sequence) for sequence, captured in enumerate(tuple(self._captured))]
+
+    def subscribe(self, wake: Callable[[], None]) -> Callable[[], None]:
+        key = object()
+        self._listeners[key] = wake
+
+        def unsubscribe() -> None:
+            self._listeners.pop(key, None)
+
+        return unsubscribe
+
+    def why_empty(self) -> Sequence[str]:
+        return self._explain(self) if self._explain else ()
+
+    def _read(self, captured: Captured, sequence: int) -> Span:
+        span = self._frozen.get(captured)
+        if span is None:
+            ended = captured.ended
+            span = from_sdk(captured.latest, sequence=sequence, open=not ended)
+            if ended:
+                self._frozen[captured] = span
+        return span
+
+    def _wake(self) -> None:
+        for listener in tuple(self._listeners.values()):
+            listener()
