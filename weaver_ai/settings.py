@@ -89,6 +89,8 @@ class Settings(BaseSettings):
     otel_traces_exporter: str | None = _otel("OTEL_TRACES_EXPORTER", None, "`none` switches the OTLP exporter off.")
     otel_metrics_exporter: str | None = _otel("OTEL_METRICS_EXPORTER", None, "`none` switches the OTLP exporter off.")
     otel_logs_exporter: str | None = _otel("OTEL_LOGS_EXPORTER", None, "`none` switches the OTLP exporter off.")
+    no_color: str | None = _otel("NO_COLOR", None, "Set to anything: no colours on the console.")
+    force_color: str | None = _otel("FORCE_COLOR", None, "Set to anything: colours although it is no terminal.")
 
     # Gateway
     host: str = Field(default="127.0.0.1", description="Address that `weaver serve` binds.")

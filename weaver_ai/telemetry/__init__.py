@@ -1,1 +1,28 @@
 """Telemetry: Logfire, plain OpenTelemetry, or off, behind one interface."""
+
+from weaver_ai.telemetry.api import ExporterHealth, Telemetry
+from weaver_ai.telemetry.configure import configure_telemetry
+from weaver_ai.telemetry.instrument import fastapi_telemetry, instrument_all, uninstrument_all
+from weaver_ai.telemetry.logs import bind_log_context, log_error, log_info, log_warning
+from weaver_ai.telemetry.propagation import context_of, link_of, trace_carrier
+from weaver_ai.telemetry.runtime import current_telemetry
+from weaver_ai.telemetry.spans import mark_error, start_span
+
+__all__ = [
+    "ExporterHealth",
+    "Telemetry",
+    "bind_log_context",
+    "configure_telemetry",
+    "context_of",
+    "current_telemetry",
+    "fastapi_telemetry",
+    "instrument_all",
+    "link_of",
+    "log_error",
+    "log_info",
+    "log_warning",
+    "mark_error",
+    "start_span",
+    "trace_carrier",
+    "uninstrument_all",
+]

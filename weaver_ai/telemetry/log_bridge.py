@@ -1,0 +1,108 @@
+"""The standard library's log records, as structured records with the ids of trace, request and task."""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from opentelemetry import context as context_api
+from opentelemetry._logs import LogRecord, SeverityNumber
+from opentelemetry.context import create_key
+
+from weaver_ai.telemetry.api import Telemetry
+from weaver_ai.telemetry.attributes import attributes_of
+from weaver_ai.telemetry.logs import exception_attributes, log_context
+from weaver_ai.telemetry.runtime import SCOPE
+
+__all__ = ["BridgeHandler", "install_bridge", "remove_bridge"]
+
+_SUPPRESSED: Final = ("suppress_instrumentation", "suppress_http_instrumentation")
+_QUIET: Final = ("opentelemetry.", "logfire")  # what they say of an export would be exported again
+_OWN_HANDLERS: Final = ("uvicorn", "uvicorn.access")  # uvicorn gives these handlers and no way up
+_STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
+_BUSY: Final = create_key("weaver-log-bridge")
+
+
+class BridgeHandler(logging.Handler):
+    """Hands each record to OpenTelemetry; records about telemetry's own export stay in the process."""
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        super().__init__(logging.NOTSET)
+        self._provider = telemetry.logger_provider
+
+    def emit(self, record: logging.LogRecord) -> None:
+        current = context_api.get_current()
+        if record.name.startswith(_QUIET) or any(current.get(key) for key in _SUPPRESSED) or current.get(_BUSY):
+            return
+        token = context_api.attach(context_api.set_value(_BUSY, True))
+        try:
+            self._provider.get_logger(record.name).emit(_translated(record, current))
+        except Exception:  # noqa: BLE001 - a log call must not fail because its record can't be translated
+            self.handleError(record)
+        finally:
+            context_api.detach(token)
+
+
+def _translated(record: logging.LogRecord, current: context_api.Context) -> LogRecord:
+    from weaver_ai.telemetry.console import NO_CONSOLE  # noqa: PLC0415 - the SDK, when telemetry is on
+
+    extra = {key: value for key, value in vars(record).items() if key not in _STANDARD}
+    attributes = {**log_context(), **attributes_of(extra)}
+    attributes["code.file.path"] = record.pathname
+    attributes["code.function.name"] = record.funcName
+    attributes["code.line.number"] = record.lineno
+    if record.exc_info and record.exc_info[1] is not None:
+        attributes.update(exception_attributes(record.exc_info[1]))
+    shown = context_api.set_value(NO_CONSOLE, True, current) if _has_another_handler(record.name) else current
+    severity, text = _severity(record.levelno)
+    return LogRecord(
+        timestamp=int(record.created * 1e9),
+        context=shown,
+        severity_number=severity,
+        severity_text=text,
+        body=record.getMessage(),
+        attributes=attributes,
+    )
+
+
+def _severity(level: int) -> tuple[SeverityNumber, str]:
+    for at_least, number, text in (
+        (logging.CRITICAL, SeverityNumber.FATAL, "FATAL"),
+        (logging.ERROR, SeverityNumber.ERROR, "ERROR"),
+        (logging.WARNING, SeverityNumber.WARN, "WARN"),
+        (logging.INFO, SeverityNumber.INFO, "INFO"),
+        (logging.DEBUG, SeverityNumber.DEBUG, "DEBUG"),
+    ):
+        if level >= at_least:
+            return number, text
+    return SeverityNumber.TRACE, "TRACE"
+
+
+def _has_another_handler(name: str) -> bool:
+    """Whether a record of the logger `name` reaches the terminal without weaver's console."""
+    logger: logging.Logger | None = logging.getLogger(name)
+    while logger is not None:
+        for handler in logger.handlers:
+            if isinstance(handler, logging.StreamHandler) and not isinstance(handler, logging.FileHandler):
+                return True
+        logger = logger.parent if logger.propagate else None
+    return False
+
+
+def install_bridge(telemetry: Telemetry) -> None:
+    """Attach one handler to the root logger (and to uvicorn's closed ones), instead of an earlier one."""
+    remove_bridge()
+    if not telemetry.enabled:
+        return
+    handler = BridgeHandler(telemetry)
+    logging.getLogger().addHandler(handler)
+    for name in _OWN_HANDLERS:
+        logger = logging.getLogger(name)
+        if logger.handlers and not logger.propagate:
+            logger.addHandler(handler)
+
+
+def remove_bridge() -> None:
+    for logger in (logging.getLogger(), *(logging.getLogger(name) for name in (*_OWN_HANDLERS, SCOPE))):
+        for handler in [one for one in logger.handlers if isinstance(one, BridgeHandler)]:
+            logger.removeHandler(handler)

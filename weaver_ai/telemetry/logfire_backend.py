@@ -1,0 +1,163 @@
+"""Logfire: its providers, its exporter to the cloud and its view of open spans; the rest is weaver's pipeline."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import logfire
+from logfire.sampling import SamplingOptions
+from opentelemetry import _logs, metrics, trace
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, Sampler
+
+from weaver_ai.telemetry.api import ExporterHealth
+from weaver_ai.telemetry.metrics import GenAIMetrics, Prometheus
+from weaver_ai.telemetry.otel_backend import metric_views
+from weaver_ai.telemetry.pipeline import Pipeline
+from weaver_ai.telemetry.processors import RedactingLogs, RedactingSpans, SwitchSpans
+from weaver_ai.telemetry.redaction import Redactor
+from weaver_ai.telemetry.sdk_telemetry import Providers
+
+if TYPE_CHECKING:
+    from logfire.types import ServerResponseCallbackHelper
+
+__all__ = ["install", "is_installed"]
+
+_SILENCE_SECONDS: Final = 60.0
+_OTLP_VARIABLES: Final = tuple(
+    f"OTEL_EXPORTER_OTLP_{signal}ENDPOINT" for signal in ("", "TRACES_", "METRICS_", "LOGS_")
+)
+
+_ours: Any = None
+
+
+def is_installed() -> bool:
+    """Whether the global provider is the one that this module had Logfire set."""
+    return _ours is not None and trace.get_tracer_provider() is _ours
+
+
+def install(pipeline: Pipeline, resource: dict[str, str], sampler: Sampler, *, token: str | None) -> Providers:
+    """Configure Logfire with `pipeline`; `token` None keeps everything in this process."""
+    global _ours  # noqa: PLW0603 - Logfire's configuration is global
+    cloud = _Cloud(pipeline.redactor) if token is not None else None
+    prometheus = Prometheus()
+    _configure(pipeline, resource, sampler, prometheus, token, cloud)
+    _ours = trace.get_tracer_provider()
+    meter = metrics.get_meter_provider()
+    spans = SwitchSpans()
+    spans.targets = (*pipeline.span_processors, GenAIMetrics(meter), *([cloud] if cloud else []))
+    # Beside Logfire's own processor, not inside: Logfire doesn't hand `_on_ending` on, and changes spans.
+    _ours.add_span_processor(spans)
+    logger = _logs.get_logger_provider()
+    # Again, for processors that are added later: Logfire gives its own a copy of the record.
+    logger.add_log_record_processor(RedactingLogs(pipeline.redactor))  # type: ignore[attr-defined] # as the SDK's
+
+    def retire() -> None:
+        spans.targets = ()
+        _configure(Pipeline(pipeline.redactor, (), ()), resource, ALWAYS_OFF, Prometheus(), None, None)
+
+    return Providers(
+        _ours,
+        meter,
+        logger,
+        prometheus,
+        flush=logfire.force_flush if cloud else lambda: None,
+        retire=retire,
+        cloud_health=cloud.health if cloud else lambda: None,
+    )
+
+
+def _configure(  # noqa: PLR0917 - private, each of its own type
+    pipeline: Pipeline,
+    resource: dict[str, str],
+    sampler: Sampler,
+    prometheus: Prometheus,
+    token: str | None,
+    cloud: _Cloud | None,
+) -> None:
+    readers = [*pipeline.metric_readers, *([prometheus.reader] if prometheus.reader else [])]
+    with _without_otlp_endpoints():
+        logfire.configure(
+            send_to_logfire=token is not None,
+            token=token,
+            service_name=resource["service.name"],
+            service_version=resource.get("service.version"),
+            environment=resource["deployment.environment.name"],
+            resource_attributes=resource,
+            console=False,  # weaver's console shows the same with either backend
+            additional_span_processors=[RedactingSpans(pipeline.redactor)],  # before Logfire's pending spans
+            metrics=logfire.MetricsOptions(additional_readers=readers, views=metric_views()),
+            scrubbing=False,  # weaver's redaction has been there before
+            inspect_arguments=False,
+            sampling=SamplingOptions(head=sampler),
+            add_baggage_to_attributes=False,
+            distributed_tracing=True,
+            advanced=logfire.AdvancedOptions(
+                log_record_processors=list(pipeline.log_processors),
+                server_response_hook=cloud.answered if cloud else None,
+                emit_configuration_span=False,
+            ),
+        )
+
+
+_environment_lock = threading.Lock()
+
+
+@contextmanager
+def _without_otlp_endpoints() -> Iterator[None]:
+    # Logfire adds exporters of its own for these variables; weaver's pipeline has them already, counted.
+    with _environment_lock:
+        kept = {name: os.environ.pop(name) for name in _OTLP_VARIABLES if name in os.environ}
+        try:
+            yield
+        finally:
+            os.environ.update(kept)
+
+
+class _Cloud(SpanProcessor):
+    """How the export to Logfire goes, as far as it can be seen from outside: its answers.
+
+    The counts are of export requests, for an answer doesn't say how many spans it was for.
+    """
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
+        self._exported = 0
+        self._failed = 0
+        self._reason: str | None = None
+        self._waiting_since: float | None = None
+
+    def on_end(self, span: ReadableSpan) -> None:
+        sampled = span.context is not None and span.context.trace_flags.sampled
+        if sampled and self._waiting_since is None:
+            self._waiting_since = time.monotonic()
+
+    def answered(self, helper: ServerResponseCallbackHelper) -> None:
+        response = helper.response
+        if not (response.request.url or "").rpartition("/v1/")[2].startswith(("traces", "logs", "metrics")):
+            return
+        if response.ok:
+            self._exported += 1
+            self._reason = None
+            self._waiting_since = None
+        else:
+            self._failed += 1
+            self._reason = self._redactor.text(f"Logfire answered {response.status_code} {response.reason}")
+
+    def health(self) -> ExporterHealth:
+        waiting = 0.0 if self._waiting_since is None else time.monotonic() - self._waiting_since
+        reason = self._reason
+        if reason is None and waiting > _SILENCE_SECONDS:
+            reason = f"no answer from Logfire for {waiting:.0f} s"
+        return ExporterHealth(
+            "ok" if reason is None else "degraded",
+            queued=0 if self._waiting_since is None else 1,
+            exported=self._exported,
+            failed=self._failed,
+            reason=reason,
+        )

@@ -1,0 +1,126 @@
+"""`log_info`, `log_warning`, `log_error`, and the ids that every log record inside a block carries."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from time import time_ns
+from types import MappingProxyType
+from typing import Final
+
+from opentelemetry._logs import SeverityNumber
+
+from weaver_ai.telemetry import names
+from weaver_ai.telemetry.attributes import Attribute, attributes_of
+from weaver_ai.telemetry.runtime import SCOPE, active
+from weaver_ai.telemetry.spans import error_type
+
+__all__ = ["bind_log_context", "exception_attributes", "log_context", "log_error", "log_info", "log_warning"]
+
+_NOTHING: Mapping[str, Attribute] = MappingProxyType({})
+_bound: ContextVar[Mapping[str, Attribute]] = ContextVar("weaver_log_context", default=_NOTHING)
+
+_SHORT: Final = MappingProxyType(
+    {
+        "request_id": names.REQUEST_ID,
+        "task_id": names.TASK_ID,
+        "run_id": names.RUN_ID,
+        "agent": names.AGENT_NAME,
+        "workflow": names.WORKFLOW_NAME,
+    }
+)
+_STDLIB_LEVEL: Final = MappingProxyType({"INFO": logging.INFO, "WARN": logging.WARNING, "ERROR": logging.ERROR})
+
+
+@contextmanager
+def bind_log_context(**ids: object) -> Iterator[None]:
+    """Let every log record inside the block carry `ids`, the standard library's records too.
+
+    `request_id`, `task_id`, `run_id`, `agent` and `workflow` become the `weaver.*` attributes of that
+    name. Blocks nest; tasks started inside inherit the ids, threads don't. The trace's ids need no
+    binding: they come from the current span.
+    """
+    named = attributes_of({_SHORT.get(key, key): value for key, value in ids.items()})
+    token = _bound.set(MappingProxyType({**_bound.get(), **named}))
+    try:
+        yield
+    finally:
+        _bound.reset(token)
+
+
+def log_context() -> Mapping[str, Attribute]:
+    """The ids bound at this place."""
+    return _bound.get()
+
+
+def log_info(message: str, /, **attributes: object) -> None:
+    """Log `message` with its attributes, the bound ids and the current span's; never raises."""
+    _log("INFO", SeverityNumber.INFO, message, attributes, None)
+
+
+def log_warning(message: str, /, **attributes: object) -> None:
+    """Log `message` as a warning. See `log_info`."""
+    _log("WARN", SeverityNumber.WARN, message, attributes, None)
+
+
+def log_error(
+    message: str,
+    /,
+    *,
+    exception: BaseException | None = None,
+    exc_info: bool | BaseException | None = None,
+    **attributes: object,
+) -> None:
+    """Log `message` as an error. See `log_info`.
+
+    Args:
+        message: constant text; what varies goes into attributes.
+        exception: recorded with its type, message and stack trace.
+        exc_info: as in `logging`: True takes the exception that is being handled.
+        **attributes: as of `start_span`.
+    """
+    if exception is None and exc_info:
+        exception = exc_info if isinstance(exc_info, BaseException) else sys.exc_info()[1]
+    _log("ERROR", SeverityNumber.ERROR, message, attributes, exception)
+
+
+def exception_attributes(error: BaseException) -> dict[str, Attribute]:
+    """`exception.*` and `error.type` of `error`, by the semantic conventions."""
+    kind = type(error)
+    return {
+        "exception.type": kind.__qualname__
+        if kind.__module__ == "builtins"
+        else f"{kind.__module__}.{kind.__qualname__}",
+        "exception.message": str(error),
+        "exception.stacktrace": "".join(traceback.format_exception(error)),
+        "error.type": error_type(error),
+    }
+
+
+def _log(
+    text: str,
+    severity: SeverityNumber,
+    message: str,
+    attributes: Mapping[str, object],
+    error: BaseException | None,
+) -> None:
+    here = active()
+    if not here.enabled:
+        # Without telemetry a warning still has to reach somebody: logging prints it to standard error.
+        redactor = here.telemetry.redactor
+        logging.getLogger(SCOPE).log(_STDLIB_LEVEL[text], "%s", redactor.text(str(message)), exc_info=error)
+        return
+    everything = {**_bound.get(), **attributes_of(attributes)}
+    if error is not None:
+        everything.update(exception_attributes(error))
+    here.logger.emit(
+        timestamp=time_ns(),
+        severity_number=severity,
+        severity_text=text,
+        body=str(message),
+        attributes=everything,
+    )

@@ -1,0 +1,141 @@
+"""Metrics: the Prometheus text of all of them, GenAI durations from ended spans, the export's own counts."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry.context import Context
+from opentelemetry.metrics import CallbackOptions, Histogram, MeterProvider, Observation
+from opentelemetry.sdk.metrics.export import MetricReader
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
+from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
+from opentelemetry.trace import Link, SpanKind, StatusCode, TraceState
+
+from weaver_ai.telemetry import names
+from weaver_ai.telemetry.api import ExporterHealth
+from weaver_ai.telemetry.runtime import SCOPE, weaver_version
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+__all__ = ["GenAIMetrics", "MeasuringSampler", "Prometheus", "observe_export"]
+
+# Semantic conventions, GenAI client metrics: advised bucket boundaries in seconds.
+_SECONDS: Final = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
+_OPERATION: Final = "gen_ai.operation.name"
+_DURATION_LABELS: Final = (
+    _OPERATION,
+    "gen_ai.provider.name",
+    "gen_ai.request.model",
+    "gen_ai.response.model",
+    "server.address",
+    "server.port",
+)
+_OTHER_CLIENTS: Final = frozenset({"com.anthropic.sdk.python"})  # emits a second span for the same operation
+
+
+class Prometheus:
+    """A reader with a registry of its own, and the text it makes."""
+
+    def __init__(self) -> None:
+        self.reader: MetricReader | None = None
+        self._registry: CollectorRegistry | None = None
+        if importlib.util.find_spec("opentelemetry.exporter.prometheus") is not None:
+            from opentelemetry.exporter.prometheus import PrometheusMetricReader  # noqa: PLC0415 - optional
+            from prometheus_client import CollectorRegistry  # noqa: PLC0415 - optional
+
+            self._registry = CollectorRegistry()
+            self.reader = PrometheusMetricReader(registry=self._registry)
+
+    def text(self) -> bytes:
+        if self._registry is None:
+            return b"# no Prometheus exporter installed: pip install 'weaver-ai[gateway]'\n"
+        from prometheus_client import generate_latest  # noqa: PLC0415 - optional
+
+        return generate_latest(self._registry)
+
+
+class GenAIMetrics(SpanProcessor):
+    """`gen_ai.client.operation.duration` of every ended GenAI client span, failed ones with `error.type`.
+
+    pydantic-ai measures tokens and cost itself, but no durations.
+    """
+
+    def __init__(self, meter_provider: MeterProvider) -> None:
+        meter = meter_provider.get_meter(SCOPE, weaver_version())
+        self._duration: Histogram = meter.create_histogram(
+            "gen_ai.client.operation.duration",
+            unit="s",
+            description="Duration of GenAI client operations.",
+            explicit_bucket_boundaries_advisory=_SECONDS,
+        )
+
+    def on_end(self, span: ReadableSpan) -> None:
+        attributes = span.attributes or {}
+        if span.kind is not SpanKind.CLIENT or _OPERATION not in attributes:
+            return
+        scope = span.instrumentation_scope
+        if scope is not None and scope.name in _OTHER_CLIENTS:
+            return
+        labels: dict[str, Any] = {key: attributes[key] for key in _DURATION_LABELS if key in attributes}
+        if span.status.status_code is StatusCode.ERROR:
+            labels["error.type"] = _error_type(span)
+        self._duration.record(((span.end_time or 0) - (span.start_time or 0)) / 1e9, labels)
+
+
+def _error_type(span: ReadableSpan) -> str:
+    given = (span.attributes or {}).get("error.type")
+    if given is not None:
+        return str(given)
+    for event in reversed(span.events):
+        if event.name == "exception" and event.attributes and "exception.type" in event.attributes:
+            return str(event.attributes["exception.type"])
+    return "_OTHER"
+
+
+class MeasuringSampler(Sampler):
+    """Samples as `inner` does, but lets dropped GenAI client spans be recorded, so that metrics miss none.
+
+    A recorded and unsampled span reaches processors, never an exporter.
+    """
+
+    def __init__(self, inner: Sampler) -> None:
+        self.inner = inner
+
+    def should_sample(  # noqa: PLR0917 - the SDK's signature
+        self,
+        parent_context: Context | None,
+        trace_id: int,
+        name: str,
+        kind: SpanKind | None = None,
+        attributes: Any = None,
+        links: Sequence[Link] | None = None,
+        trace_state: TraceState | None = None,
+    ) -> SamplingResult:
+        result = self.inner.should_sample(parent_context, trace_id, name, kind, attributes, links, trace_state)
+        if result.decision is Decision.DROP and kind is SpanKind.CLIENT and attributes and _OPERATION in attributes:
+            return SamplingResult(Decision.RECORD_ONLY, attributes, result.trace_state)
+        return result
+
+    def get_description(self) -> str:
+        return f"MeasuringSampler{{{self.inner.get_description()}}}"
+
+
+def observe_export(meter_provider: MeterProvider, health: Callable[[], ExporterHealth]) -> None:
+    """Make the export's own counts metrics of `meter_provider`."""
+    meter = meter_provider.get_meter(SCOPE, weaver_version())
+
+    def observing(field: str) -> Callable[[CallbackOptions], Iterable[Observation]]:
+        return lambda _options: [Observation(getattr(health(), field))]
+
+    meter.create_observable_counter(
+        names.METRIC_EXPORT_DROPPED, [observing("dropped")], unit="{item}", description="Lost to a full queue."
+    )
+    meter.create_observable_counter(
+        names.METRIC_EXPORT_FAILED, [observing("failed")], unit="{item}", description="Lost to a failing exporter."
+    )
+    meter.create_observable_up_down_counter(
+        names.METRIC_EXPORT_QUEUED, [observing("queued")], unit="{item}", description="Waiting to be exported."
+    )

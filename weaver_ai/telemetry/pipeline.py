@@ -1,0 +1,120 @@
+"""What stands behind the providers, made from the settings; the same for Logfire and plain OpenTelemetry."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+from dataclasses import dataclass, field
+from typing import Final
+
+from opentelemetry.sdk._logs import LogRecordProcessor
+from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
+from opentelemetry.sdk.trace import SpanProcessor
+from pydantic import SecretStr
+
+from weaver_ai.settings import Settings
+from weaver_ai.telemetry.console import Console, ConsoleLogs, ConsoleSpans
+from weaver_ai.telemetry.export import CountedLogs, CountedSpans
+from weaver_ai.telemetry.processors import InboundLinks, RedactingLogs, RedactingSpans
+from weaver_ai.telemetry.redaction import Redactor
+
+__all__ = ["Pipeline", "build_pipeline", "known_secrets"]
+
+_log = logging.getLogger("weaver_ai.telemetry")
+_OTLP_MISSING: Final = (
+    "OTLP endpoint is set, but the exporter is not installed: nothing is sent - "
+    "install with: pip install opentelemetry-exporter-otlp-proto-http"
+)
+
+
+@dataclass
+class Pipeline:
+    """Processors and readers in the order in which they belong on a provider."""
+
+    redactor: Redactor
+    span_processors: tuple[SpanProcessor, ...]
+    log_processors: tuple[LogRecordProcessor, ...]
+    metric_readers: tuple[MetricReader, ...] = ()
+    batches: tuple[CountedSpans | CountedLogs, ...] = field(default=())
+
+
+def build_pipeline(settings: Settings, redactor: Redactor, *, host_owned: bool = False) -> Pipeline:
+    """Redaction first, then the console, then OTLP where an endpoint is set.
+
+    With providers of the application's own it is redaction only: where spans go is the application's choice.
+    """
+    if host_owned:
+        return Pipeline(redactor, (RedactingSpans(redactor), InboundLinks()), (RedactingLogs(redactor),))
+    minimal = settings.telemetry_environment == "production"
+    console = Console(colour=_colour(settings))
+    spans: list[SpanProcessor] = [RedactingSpans(redactor), InboundLinks(), ConsoleSpans(console, minimal=minimal)]
+    logs: list[LogRecordProcessor] = [RedactingLogs(redactor), ConsoleLogs(console, minimal=minimal)]
+    endpoints = otlp_endpoints(settings)
+    if endpoints and importlib.util.find_spec("opentelemetry.exporter.otlp.proto.http") is None:
+        _log.warning(_OTLP_MISSING)
+        endpoints = {}
+    batches: list[CountedSpans | CountedLogs] = []
+    readers: list[MetricReader] = []
+    headers = otlp_headers(settings)
+    if traces := endpoints.get("traces"):
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 - optional
+
+        batches.append(span_batch := CountedSpans(OTLPSpanExporter(traces, headers=headers), redactor))
+        spans.append(span_batch)
+    if logs_endpoint := endpoints.get("logs"):
+        from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter  # noqa: PLC0415 - optional
+
+        batches.append(log_batch := CountedLogs(OTLPLogExporter(logs_endpoint, headers=headers), redactor))
+        logs.append(log_batch)
+    if metrics := endpoints.get("metrics"):
+        from opentelemetry.exporter.otlp.proto.http.metric_exporter import (  # noqa: PLC0415 - optional
+            OTLPMetricExporter,
+        )
+
+        readers.append(PeriodicExportingMetricReader(OTLPMetricExporter(metrics, headers=headers)))
+    return Pipeline(redactor, tuple(spans), tuple(logs), tuple(readers), tuple(batches))
+
+
+def otlp_endpoints(settings: Settings) -> dict[str, str]:
+    """The full URL per signal, by the specification: the signal's own variable, else the base URL with its path."""
+    own = {
+        "traces": (settings.otel_exporter_otlp_traces_endpoint, settings.otel_traces_exporter),
+        "metrics": (settings.otel_exporter_otlp_metrics_endpoint, settings.otel_metrics_exporter),
+        "logs": (settings.otel_exporter_otlp_logs_endpoint, settings.otel_logs_exporter),
+    }
+    base = settings.otel_exporter_otlp_endpoint
+    found: dict[str, str] = {}
+    for signal, (endpoint, exporter) in own.items():
+        url = endpoint or (f"{base.rstrip('/')}/v1/{signal}" if base else None)
+        if url and (exporter or "otlp").strip().lower() == "otlp":
+            found[signal] = url
+    return found
+
+
+def otlp_headers(settings: Settings) -> dict[str, str] | None:
+    """OTEL_EXPORTER_OTLP_HEADERS from the settings; None leaves the exporter to read the environment itself."""
+    if settings.otel_exporter_otlp_headers is None:
+        return None
+    from opentelemetry.util.re import parse_env_headers  # noqa: PLC0415 - only where headers are set
+
+    return dict(parse_env_headers(settings.otel_exporter_otlp_headers.get_secret_value(), liberal=True))
+
+
+def known_secrets(settings: Settings) -> list[str]:
+    """The values of the settings' own secrets, the passwords inside URLs and headers among them."""
+    found: list[str] = []
+    for value in dict(settings).values():
+        items = value if isinstance(value, tuple) else (value,)
+        found += [item.get_secret_value() for item in items if isinstance(item, SecretStr)]
+    for header in (otlp_headers(settings) or {}).values():
+        found += [header, *header.split()[1:]]
+    if settings.redis_url is not None:
+        password = settings.redis_url.get_secret_value().rpartition("@")[0].rpartition(":")[2]
+        found.append(password)
+    return [secret for secret in found if secret]
+
+
+def _colour(settings: Settings) -> bool | None:
+    if settings.no_color:
+        return False
+    return True if settings.force_color else None

@@ -1,0 +1,89 @@
+"""What trace context comes in with a request and goes out with a call.
+
+Only `traceparent` and `tracestate`, unless OTEL_PROPAGATORS says otherwise: `baggage` that a client
+sends would otherwise be forwarded to model providers, and so would the baggage that pydantic-ai sets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, Literal
+
+from opentelemetry import baggage, context, trace
+from opentelemetry.context import Context
+from opentelemetry.propagators.textmap import (
+    CarrierT,
+    Getter,
+    Setter,
+    TextMapPropagator,
+    default_getter,
+    default_setter,
+)
+from opentelemetry.trace import Link, SpanContext
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+__all__ = ["INBOUND_LINK", "InboundPropagator", "context_of", "link_of", "trace_carrier"]
+
+INBOUND_LINK: Final = context.create_key("weaver.inbound-link")
+
+_TRACE_CONTEXT: Final = TraceContextTextMapPropagator()
+
+
+class InboundPropagator(TextMapPropagator):
+    """The process's propagator: `inner`, with inbound traces continued or linked.
+
+    In mode "link" an extracted parent isn't made current; the next root span links to it instead.
+    """
+
+    def __init__(self, inner: TextMapPropagator | None = None, mode: Literal["continue", "link"] = "continue") -> None:
+        self.inner = inner or _TRACE_CONTEXT
+        self.mode = mode
+
+    def extract(
+        self,
+        carrier: CarrierT,
+        context: Context | None = None,
+        getter: Getter[CarrierT] = default_getter,
+    ) -> Context:
+        extracted = self.inner.extract(carrier, context, getter)
+        if self.mode == "continue":
+            return extracted
+        remote = trace.get_current_span(extracted).get_span_context()
+        if not (remote.is_valid and remote.is_remote):
+            return extracted
+        rootless = trace.set_span_in_context(trace.INVALID_SPAN, extracted)
+        return set_link(remote, rootless)
+
+    def inject(
+        self,
+        carrier: CarrierT,
+        context: Context | None = None,
+        setter: Setter[CarrierT] = default_setter,
+    ) -> None:
+        self.inner.inject(carrier, context, setter)
+
+    @property
+    def fields(self) -> set[str]:
+        return self.inner.fields
+
+
+def set_link(remote: SpanContext, into: Context) -> Context:
+    return context.set_value(INBOUND_LINK, remote, into)
+
+
+def trace_carrier() -> dict[str, str]:
+    """The current trace context as strings, for a payload that another task or process picks up."""
+    carrier: dict[str, str] = {}
+    _TRACE_CONTEXT.inject(carrier)
+    return carrier
+
+
+def context_of(carrier: Mapping[str, str]) -> Context:
+    """The context that `trace_carrier` wrote: without baggage, whatever the propagators of the process are."""
+    return baggage.clear(_TRACE_CONTEXT.extract(dict(carrier), Context()))
+
+
+def link_of(carrier: Mapping[str, str]) -> Link | None:
+    """A link to the span that `trace_carrier` wrote; None if there was none."""
+    remote = trace.get_current_span(context_of(carrier)).get_span_context()
+    return Link(remote) if remote.is_valid else None

@@ -1,0 +1,120 @@
+"""`start_span`: the one way in which weaver's own code makes a span."""
+
+from __future__ import annotations
+
+from asyncio import CancelledError
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from types import TracebackType
+from typing import Final
+
+from opentelemetry import context as context_api
+from opentelemetry.context import Context
+from opentelemetry.trace import INVALID_SPAN, Link, Span, SpanKind, Status, StatusCode, set_span_in_context
+
+from weaver_ai.errors import WeaverError
+from weaver_ai.telemetry.attributes import attributes_of
+from weaver_ai.telemetry.runtime import active
+
+__all__ = ["error_type", "mark_error", "start_span"]
+
+_NO_SPAN: Final[AbstractContextManager[Span]] = nullcontext(INVALID_SPAN)
+_ERROR_TYPE: Final = "error.type"
+
+
+def start_span(
+    name: str,
+    /,
+    *,
+    _kind: SpanKind = SpanKind.INTERNAL,
+    _links: Sequence[Link] = (),
+    _parent: Context | None = None,
+    **attributes: object,
+) -> AbstractContextManager[Span]:
+    """A span around a block of code, sync or async, as the child of the current one.
+
+    Attributes may be anything: what OpenTelemetry can't hold becomes JSON text, None is left out.
+    Dotted names are given as `**{"weaver.task.id": task_id}`. An exception that leaves the block is
+    recorded on the span, sets its status to error and `error.type` (a `WeaverError`'s code, else the
+    exception's qualified name), and goes on; a cancelled block has `error.type` `cancelled` and no
+    exception event. Without telemetry the block runs with a span that records nothing.
+
+    Args:
+        name: low in cardinality: `task classify`, not `task 4711`.
+        _kind: internal unless the span crosses a process or a queue.
+        _links: spans of other traces that this one has to do with.
+        _parent: a context to use instead of the current one.
+        **attributes: of the span, from its start.
+
+    Example:
+        >>> with start_span("agent.execute", task_id="t-1", capability="classify") as span:
+        ...     span.set_attribute("weaver.task.state", "running")
+    """
+    if not active().enabled:
+        return _NO_SPAN
+    return _SpanBlock(name, attributes, _kind, _links, _parent)
+
+
+def error_type(error: BaseException) -> str:
+    """What `error.type` is for `error`, by the semantic conventions: low in cardinality, never a message."""
+    if isinstance(error, WeaverError):
+        return error.code
+    if isinstance(error, CancelledError):
+        return "cancelled"
+    kind = type(error)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def mark_error(span: Span, error: BaseException) -> None:
+    """Record `error` on `span` as what made it fail, as `start_span` does for one that leaves its block."""
+    if not span.is_recording():
+        return
+    span.set_attribute(_ERROR_TYPE, error_type(error))
+    if isinstance(error, CancelledError):
+        span.set_status(Status(StatusCode.ERROR, "cancelled"))
+        return
+    span.record_exception(error)
+    span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))
+
+
+class _SpanBlock(AbstractContextManager[Span]):
+    __slots__ = ("_attributes", "_kind", "_links", "_name", "_parent", "_span", "_token")
+
+    def __init__(
+        self,
+        name: str,
+        attributes: dict[str, object],
+        kind: SpanKind,
+        links: Sequence[Link],
+        parent: Context | None,
+    ) -> None:
+        self._name = name
+        self._attributes = attributes
+        self._kind = kind
+        self._links = links
+        self._parent = parent
+
+    def __enter__(self) -> Span:
+        self._span = active().tracer.start_span(
+            self._name,
+            context=self._parent,
+            kind=self._kind,
+            attributes=attributes_of(self._attributes),
+            links=self._links,
+        )
+        self._token = context_api.attach(set_span_in_context(self._span, self._parent))
+        return self._span
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        # SystemExit, KeyboardInterrupt and GeneratorExit end a block without it having failed.
+        try:
+            if isinstance(error, (Exception, CancelledError)):
+                mark_error(self._span, error)
+        finally:
+            self._span.end()
+            context_api.detach(self._token)
