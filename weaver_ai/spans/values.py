@@ -1,0 +1,191 @@
+"""Expected values: what an attribute is compared with, and how values are shown."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
+from pathlib import PurePath
+from typing import Final, Literal, TypeGuard, final
+
+from weaver_ai.spans.matching import assign
+
+__all__ = ["MISSING", "absent", "clip", "contains", "decode", "matches", "show", "where_it_differs"]
+
+
+class _Sentinel(Enum):
+    ABSENT = "absent"
+    MISSING = "missing"
+
+    def __repr__(self) -> str:
+        return self.value
+
+
+absent: Final[Literal[_Sentinel.ABSENT]] = _Sentinel.ABSENT
+"""Expected of an attribute: the span doesn't have it."""
+
+MISSING: Final[Literal[_Sentinel.MISSING]] = _Sentinel.MISSING
+"""The value of an attribute that isn't there."""
+
+
+@final
+class contains:  # noqa: N801 # reads as a verb in an expectation
+    """Matches a value that contains this one; JSON text is decoded first, at every level.
+
+    A mapping is contained when each of its keys is there and its value matches; what else is there
+    doesn't matter. A list is contained when its items match distinct items, in any order. A string is
+    contained in a string as a part of it, and in a list as an item; inside a mapping or list it must
+    be equal. The values inside may be anything that an attribute can be compared with.
+
+    Example:
+        >>> matches(contains({"order": 7}), '{"order": 7, "reason": "late"}')
+        True
+    """
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+    def __repr__(self) -> str:
+        return f"contains({show(self.value, limit=1000)})"
+
+
+def matches(expected: object, actual: object) -> bool:
+    """Whether `actual` (`MISSING` when there is none) is as expected.
+
+    Raises:
+        Exception: whatever a predicate of the user raises, with a note that names the value.
+    """
+    if expected is absent:
+        return actual is MISSING
+    if actual is MISSING or expected is ...:
+        return actual is not MISSING
+    if isinstance(expected, contains):
+        return _contained(expected.value, actual)
+    if isinstance(expected, re.Pattern):
+        return isinstance(actual, str) and expected.search(actual) is not None
+    if _is_predicate(expected):
+        return _ask(expected, actual)
+    return _equal(expected, actual)
+
+
+def _is_predicate(expected: object) -> TypeGuard[Callable[[object], object]]:
+    """A function, or an object that can be called and doesn't define what it is equal to (dirty-equals does)."""
+    if inspect.isroutine(expected) or isinstance(expected, functools.partial):
+        return True
+    return callable(expected) and not isinstance(expected, type) and type(expected).__eq__ is object.__eq__
+
+
+def _ask(predicate: Callable[[object], object], actual: object) -> bool:
+    try:
+        return bool(predicate(actual))
+    except Exception as error:
+        error.add_note(f"raised by {show(predicate)}, called with {show(actual)}")
+        raise
+
+
+def _equal(expected: object, actual: object) -> bool:
+    if _mixes_bool(expected, actual) or _mixes_bool(actual, expected):
+        return False
+    if bool(expected == actual):
+        return True
+    if isinstance(actual, tuple):
+        return bool(expected == list(actual))
+    if isinstance(actual, str) and isinstance(expected, Mapping | list):
+        return bool(expected == decode(actual))
+    return False
+
+
+def _mixes_bool(one: object, other: object) -> bool:
+    return isinstance(one, bool) and type(other) in (int, float)
+
+
+def decode(value: object) -> object:
+    """The value that JSON text stands for; anything else as it is."""
+    if not isinstance(value, str):
+        return value
+    try:
+        decoded: object = json.loads(value)
+    except ValueError:
+        return value
+    return decoded
+
+
+def _contained(expected: object, actual: object) -> bool:
+    if isinstance(expected, str):
+        if isinstance(actual, str) and expected in actual:
+            return True
+        return _is_list(decoded := decode(actual)) and expected in decoded
+    if isinstance(expected, Mapping) or _is_list(expected):
+        return _inside(expected, actual)
+    decoded = decode(actual)
+    if _is_list(decoded):
+        return any(matches(expected, item) for item in decoded)
+    return matches(expected, decoded)
+
+
+def _inside(expected: object, actual: object) -> bool:
+    if isinstance(expected, Mapping):
+        found = decode(actual)
+        return isinstance(found, Mapping) and all(
+            _inside(value, found.get(key, MISSING)) for key, value in expected.items()
+        )
+    if _is_list(expected):
+        items = decode(actual)
+        if not _is_list(items) or len(items) < len(expected):
+            return False
+        edges = [[place for place, item in enumerate(items) if _inside(wanted, item)] for wanted in expected]
+        return None not in assign(edges, len(items))
+    return matches(expected, actual)
+
+
+def _is_list(value: object) -> TypeGuard[Sequence[object]]:
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
+
+
+def where_it_differs(expected: object, actual: object) -> tuple[str, object, object] | None:
+    """The first place inside `actual` that isn't as `contains` expects: path, expected, actual; None at the top."""
+    if not isinstance(expected, contains):
+        return None
+    path, wanted, found = "", expected.value, decode(actual)
+    while isinstance(wanted, Mapping) and isinstance(found, Mapping):
+        for key, value in wanted.items():
+            inner = found.get(key, MISSING)
+            if not _inside(value, inner):
+                path, wanted, found = f"{path}.{key}" if path else str(key), value, decode(inner)
+                break
+        else:
+            return None
+    return (path, wanted, found) if path else None
+
+
+def show(value: object, limit: int = 72) -> str:
+    """One line, as Python would write it, at most `limit` characters."""
+    return clip(_text(value), limit)
+
+
+def _text(value: object) -> str:
+    if value is ...:
+        return "anything"
+    if isinstance(value, tuple):
+        return repr(list(value))
+    if isinstance(value, Mapping):
+        return repr(dict(value))
+    if not _is_predicate(value):
+        return repr(value)
+    name = getattr(value, "__name__", None) or type(value).__name__
+    code = getattr(value, "__code__", None)
+    if name == "<lambda>" and code is not None:
+        return f"lambda at {PurePath(code.co_filename).name}:{code.co_firstlineno}"
+    return f"{name}()"
+
+
+def clip(text: str, limit: int) -> str:
+    """The text on one line, its middle left out where it is longer than `limit`."""
+    line = " ".join(text.split("\n")) if "\n" in text else text
+    if len(line) <= limit:
+        return line
+    tail = max((limit - 1) // 3, 0)
+    return f"{line[: limit - 1 - tail]}…{line[len(line) - tail :] if tail else ''}"
