@@ -3,38 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
     from weaver_ai.testing.capture import Capture
+    from weaver_ai.testing.invariants import Invariants
     from weaver_ai.testing.live import Spans
+    from weaver_ai.testing.traced import TracedTest
 
-__all__ = ["spans"]
+__all__ = ["invariants", "spans"]
 
 _CAPTURE = pytest.StashKey["Capture"]()
-_FIXTURES = frozenset({"spans"})
+_TRACED = pytest.StashKey["TracedTest"]()
+_FIXTURES = frozenset({"invariants", "spans"})
+_CHECKS = {  # the same names and defaults as testing.invariants.CHECKS, which this module must not load
+    "open": ("a span that never ended", True),
+    "context": ("a span or a value left in the OpenTelemetry context", True),
+    "orphan": ("a span whose parent was never recorded", True),
+    "stray": ("a span that another test left behind", True),
+    "secret": ("an attribute that looks like a secret", True),
+    "error": ("a span that ended with an error", False),
+}
 
 
-def _uses(item: pytest.Item) -> bool:
-    return not _FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))
+def pytest_addoption(parser: pytest.Parser) -> None:
+    for check, (what, default) in _CHECKS.items():
+        parser.addini(f"weaver_check_{check}", f"fail a test that used spans for {what}", type="bool", default=default)
+    parser.addini("weaver_sampling", "record 'every' span, or those that the 'provider' samples", default="every")
+    parser.addini("weaver_grace", "seconds that spans may stay open after a test", default="0.5")
 
 
-def _start(config: pytest.Config) -> Capture:
-    capture = config.stash.get(_CAPTURE, None)
-    if capture is None:
-        from weaver_ai.testing.capture import Capture
-
-        capture = Capture()
-        capture.start()
-        config.stash[_CAPTURE] = capture
-    return capture
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers",
+        "weaver(sampling='every', check_open=True, ...): how the spans of a test are recorded and checked; "
+        f"the checks are {', '.join(_CHECKS)}",
+    )
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     if not session.config.option.collectonly and any(_uses(item) for item in session.items):
-        _start(session.config)
+        _capture(session.config)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -49,11 +61,19 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     capture = item.config.stash.get(_CAPTURE, None)
     if capture is None:
         return (yield)
-    capture.begin(item.nodeid, record=_uses(item))
+    capture.begin(item.nodeid)
     try:
         return (yield)
     finally:
         capture.end()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
+    if _uses(item):
+        with suppress(pytest.fail.Exception):  # a bad marker; the fixture fails with it again, where pytest expects it
+            _trace(item)
+    return (yield)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -62,7 +82,35 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     if capture is None:
         return (yield)
     with capture.body():
-        return (yield)
+        traced = item.stash.get(_TRACED, None)
+        if traced is None:
+            return (yield)
+        with traced.body(item):
+            return (yield)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
+    try:
+        result = yield
+    finally:
+        traced = item.stash.get(_TRACED, None)
+        if traced is not None:
+            traced.close()
+    if traced is not None and (message := traced.verdict()):
+        pytest.fail(message, pytrace=False)
+    return result
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    traced = item.stash.get(_TRACED, None)
+    if traced is not None and (section := traced.section(report, call)):
+        report.sections.append(section)
+    return report
 
 
 @pytest.hookimpl(wrapper=True)
@@ -76,9 +124,58 @@ def pytest_fixture_setup(
         return (yield)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: object) -> None:
+    """Tell a worker of pytest-xdist whether the terminal, which it can't see, takes colour."""
+    workerinput: dict[str, object] = node.workerinput  # type: ignore[attr-defined] # xdist's WorkerController
+    config: pytest.Config = node.config  # type: ignore[attr-defined]
+    workerinput["weaver_colour"] = config.get_terminal_writer().hasmarkup
+
+
 @pytest.fixture
 def spans(request: pytest.FixtureRequest) -> Spans:
-    """The spans of this test, whichever provider they come from."""
+    """The spans that begin in this test, whichever provider they come from and whenever it was set."""
     from weaver_ai.testing.live import Spans
 
-    return Spans(_start(request.config).record())
+    return Spans(_trace(request.node).recording, colour=_colour(request.config))
+
+
+@pytest.fixture
+def invariants(request: pytest.FixtureRequest) -> Invariants:
+    """What is checked of this test's trace at its end: `invariants.off("open", "poll *")`."""
+    return _trace(request.node).invariants
+
+
+def _uses(item: pytest.Item) -> bool:
+    return not _FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))
+
+
+def _capture(config: pytest.Config) -> Capture:
+    capture = config.stash.get(_CAPTURE, None)
+    if capture is None:
+        from weaver_ai.testing.capture import Capture
+
+        capture = Capture()
+        capture.start()
+        config.stash[_CAPTURE] = capture
+    return capture
+
+
+def _trace(item: pytest.Item) -> TracedTest:
+    """The record of the running test; begun here if the test asks for a fixture by name while it runs."""
+    traced = item.stash.get(_TRACED, None)
+    if traced is None:
+        from weaver_ai.testing.traced import TracedTest, Wishes
+
+        wishes = Wishes.of(item.config, item.iter_markers("weaver"))
+        if isinstance(wishes, str):
+            pytest.fail(wishes, pytrace=False)
+        traced = item.stash[_TRACED] = TracedTest(item.nodeid, _capture(item.config), wishes, _colour(item.config))
+    return traced
+
+
+def _colour(config: pytest.Config) -> bool:
+    workerinput = getattr(config, "workerinput", None)
+    if workerinput is not None:
+        return bool(workerinput.get("weaver_colour"))
+    return config.get_terminal_writer().hasmarkup

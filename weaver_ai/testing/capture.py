@@ -27,18 +27,13 @@ class Capture:
     is over is a stray of the running one.
     """
 
-    def __init__(self, *, every_span: bool = True) -> None:
-        self.every_span = every_span
+    def __init__(self) -> None:
+        self.every_span = False
         self._session = Origin("the session", "session")
         self._now = self._session
         self._recording: Recording | None = None
         self._traces: dict[int, Origin] = {}
         self._fallback = Patches()
-
-    @property
-    def recording(self) -> Recording | None:
-        """Of the test that runs, if it asked for one."""
-        return self._recording
 
     def start(self) -> None:
         taps.push(self)
@@ -46,25 +41,25 @@ class Capture:
     def stop(self) -> None:
         taps.pop(self)
 
-    def begin(self, node_id: str, *, record: bool) -> Origin:
+    def begin(self, node_id: str) -> None:
         """From now on, spans belong to this test."""
         self._now = Origin(node_id, "test")
-        if record:
-            self.record()
-        return self._now
 
-    def record(self) -> Recording:
-        """Record from here on, if this test doesn't record already."""
-        if self._recording is None:
-            self._recording = Recording(self._now, explain=why_empty)
-            replace_proxies(self._fallback, lambda: self._recording is not None)
+    def record(self, *, every_span: bool) -> Recording:
+        """Keep the spans of the running test from here on."""
+        self.every_span = every_span
+        self._recording = Recording(self._now, explain=why_empty)
+        replace_proxies(self._fallback, lambda: self._recording is not None)
         return self._recording
 
     def end(self) -> None:
         """What this test began and has not ended is late from now on."""
+        for captured in self._recording.open if self._recording else ():
+            captured.left_open = True
         self._now.closed = True
         self._now = self._session
         self._recording = None
+        self.every_span = False
         self._fallback.undo()
 
     @contextmanager
@@ -88,8 +83,9 @@ class Capture:
     # The sink
 
     def started(self, span: Span, parent_context: Context | None) -> None:
-        origin = self._origin(span, parent_context)
-        captured = Captured(span, origin)
+        parent = None if span.parent is None else captured_of(get_current_span(parent_context))
+        origin = self._origin(span, parent)
+        captured = Captured(span, origin, parent)
         setattr(span, ATTRIBUTE, captured)
         recording = self._recording
         if recording is None:
@@ -112,6 +108,7 @@ class Capture:
         if captured.origin is recording.origin:
             recording.finished(captured)
         elif captured.origin.is_test and not captured.left_open and captured not in recording.strays:
+            captured.ended_late = True
             recording.strays.append(captured)
 
     def handed_on(self, span: ReadableSpan) -> None:
@@ -139,19 +136,17 @@ class Capture:
         else:
             self._recording.dropped.append(name)
 
-    def _origin(self, span: Span, parent_context: Context | None) -> Origin:
-        parent = span.parent
-        if parent is None:
-            origin = self._root()
-            self._traces[span.get_span_context().trace_id] = origin
-            return origin
-        live = captured_of(get_current_span(parent_context))
-        found = live.origin if live else self._traces.get(parent.trace_id)
+    def _origin(self, span: Span, parent: Captured | None) -> Origin:
+        named = span.parent
+        if named is None:
+            return self._remember(span.get_span_context().trace_id)
+        found = parent.origin if parent else self._traces.get(named.trace_id)
         if found is not None and found.is_test:
             return found
-        origin = self._root()
-        if found is None:
-            self._traces[parent.trace_id] = origin
+        return self._root() if found else self._remember(named.trace_id)
+
+    def _remember(self, trace_id: int) -> Origin:
+        origin = self._traces[trace_id] = self._root()
         return origin
 
     def _root(self) -> Origin:

@@ -43,18 +43,26 @@ class Captured:
         handed: the version that its provider's processor was given at the end.
         rewritten: the last version that differs from it: what a wrapping processor (Logfire's scrubbing)
             let through to the exporters.
+        parent: the record of its live parent, or None for a root, a remote parent or one that isn't the SDK's.
         left_open: its own test has already complained that it never ended.
+        ended_late: it ended after its test was over.
     """
 
-    __slots__ = ("ended", "handed", "left_open", "origin", "rewritten", "span")
+    __slots__ = ("ended", "ended_late", "handed", "left_open", "origin", "parent", "rewritten", "span")
 
-    def __init__(self, span: Span, origin: Origin) -> None:
+    def __init__(self, span: Span, origin: Origin, parent: Captured | None = None) -> None:
         self.span = span
         self.origin = origin
+        self.parent = parent
         self.ended = False
+        self.ended_late = False
         self.left_open = False
         self.handed: ReadableSpan | None = None
         self.rewritten: ReadableSpan | None = None
+
+    @property
+    def name(self) -> str:
+        return self.latest.name
 
     @property
     def latest(self) -> ReadableSpan:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from weaver_ai.spans import Span
 from weaver_ai.spans.sdk import from_sdk
@@ -51,6 +51,19 @@ class Recording:
     def open(self) -> list[Captured]:
         """Those that have not ended, in the order in which they began."""
         return [captured for captured in self._captured if not captured.ended]
+
+    def everything(self) -> Sequence[Captured]:
+        """All of them, in the order in which they began."""
+        return tuple(self._captured)
+
+    def orphans(self) -> Iterator[Captured]:
+        """Those whose parent is said to be in this process and was never recorded; a remote one may be anywhere."""
+        for captured in self.everything():
+            named = captured.span.parent
+            if named is None or named.is_remote or captured.parent is not None:
+                continue
+            if (named.trace_id, named.span_id) not in self._index:
+                yield captured
 
     def began(self, captured: Captured) -> None:
         context = captured.span.get_span_context()

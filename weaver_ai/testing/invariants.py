@@ -1,0 +1,130 @@
+"""What must hold for the trace of every test, asserted or not."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import final
+
+from opentelemetry.trace import StatusCode
+
+from weaver_ai.spans.values import clip
+from weaver_ai.testing.recording import Recording
+from weaver_ai.testing.secrets import secret_keys
+
+__all__ = ["CHECKS", "Invariants", "Violation", "explain", "settle", "violations"]
+
+CHECKS: Mapping[str, bool] = {
+    "open": True,
+    "context": True,
+    "orphan": True,
+    "stray": True,
+    "secret": True,
+    "error": False,
+}
+"""Each check, and whether it's on unless somebody says otherwise."""
+
+
+@final
+class Invariants:
+    """Which checks hold for the running test.
+
+    Example:
+        >>> def test_poller(spans, invariants):
+        ...     invariants.off("open", "poll *")  # those spans only; without a name, all of them
+    """
+
+    def __init__(self, on: Mapping[str, bool] = CHECKS) -> None:
+        self._on = {**CHECKS, **on}
+        self._excused: dict[str, list[str]] = {check: [] for check in CHECKS}
+
+    def on(self, check: str) -> None:
+        """Check from here to the end of the test."""
+        self._on[_known(check)] = True
+
+    def off(self, check: str, *names: str) -> None:
+        """Don't check spans of these names (`*` stands for any run of characters); without names, nothing."""
+        if names:
+            self._excused[_known(check)].extend(names)
+        else:
+            self._on[_known(check)] = False
+
+    def checks(self, check: str, name: str = "") -> bool:
+        return self._on[check] and not any(_fits(name, glob) for glob in self._excused[check])
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One invariant that one span broke."""
+
+    check: str
+    line: str
+
+
+def settle(recording: Recording, seconds: float) -> None:
+    """Wait until no span is open, at most so long; woken by each span that ends."""
+    if not recording.open:
+        return
+    woken = threading.Event()
+    unsubscribe = recording.subscribe(woken.set)
+    deadline = time.monotonic() + seconds
+    try:
+        while recording.open and (left := deadline - time.monotonic()) > 0:
+            woken.wait(left)
+            woken.clear()
+    finally:
+        unsubscribe()
+
+
+def violations(recording: Recording, leaks: Sequence[str], invariants: Invariants) -> Iterator[Violation]:
+    """What the test broke, in the order of `CHECKS`, once each."""
+    yield from dict.fromkeys(
+        violation
+        for check, name, line in _findings(recording, leaks)
+        if invariants.checks(check, name)
+        for violation in [Violation(check, line)]
+    )
+
+
+def explain(node_id: str, found: Sequence[Violation]) -> Iterator[str]:
+    """The message, line by line."""
+    yield f"{node_id} passed, but its trace broke {'an invariant' if len(found) == 1 else f'{len(found)} invariants'}:"
+    yield ""
+    for violation in found:
+        yield f"  {violation.check:<8} {violation.line}"
+    yield ""
+    checks = [f"check_{check}=False" for check in dict.fromkeys(violation.check for violation in found)]
+    yield f"Where that is meant: @pytest.mark.weaver({', '.join(checks)})"
+
+
+def _findings(recording: Recording, leaks: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+    for captured in recording.open:
+        yield "open", captured.name, f"span {captured.name!r} was never ended"
+    for leak in leaks:
+        yield "context", "", leak
+    for captured in recording.orphans():
+        yield "orphan", captured.name, f"span {captured.name!r} has a parent that was never recorded"
+    for captured in recording.strays:
+        what = "ended" if captured.ended_late else "began"
+        yield "stray", captured.name, f"span {captured.name!r} {what} here, but belongs to {captured.origin.name}"
+    for captured in recording.everything():
+        for key in secret_keys(captured.latest.attributes or {}):
+            yield "secret", captured.name, f"span {captured.name!r}: the value of {key!r} looks like a secret"
+    for captured in recording.everything():
+        status = captured.latest.status
+        if status.status_code is StatusCode.ERROR:
+            why = f": {clip(status.description, 72)}" if status.description else ""
+            yield "error", captured.name, f"span {captured.name!r} ended with an error{why}"
+
+
+def _known(check: str) -> str:
+    if check not in CHECKS:
+        raise ValueError(f"there is no check {check!r}; the checks are {', '.join(CHECKS)}")
+    return check
+
+
+def _fits(name: str, glob: str) -> bool:
+    return re.fullmatch(".*".join(map(re.escape, glob.split("*"))), name, re.DOTALL) is not None

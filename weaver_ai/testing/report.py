@@ -1,0 +1,30 @@
+"""The trace of a failed test, as a section of its report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from weaver_ai.spans.render import Style, tree_lines
+from weaver_ai.spans.tree import Forest
+from weaver_ai.testing.recording import Recording
+
+__all__ = ["trace_lines"]
+
+
+def trace_lines(recording: Recording, *, colour: bool = False, budget: int = 40) -> Iterator[str]:
+    """The captured trees, at most `budget` lines of them, and what else the reader must know."""
+    forest = Forest(recording.snapshot())
+    if forest.spans:
+        yield from tree_lines(forest, style=Style(colour=colour), budget=budget)
+    else:
+        yield "no span was captured:"
+        yield from (f"  {reason}" for reason in recording.why_empty())
+        return
+    if recording.strays:
+        names = ", ".join(f"{stray.name!r} of {stray.origin.name}" for stray in recording.strays[:3])
+        more = len(recording.strays) - 3
+        yield f"left out, for other tests left them behind: {names}{f', and {more} more' if more > 0 else ''}"
+    if recording.dropped:
+        yield f"left out by the provider's sampler: {len(recording.dropped)}"
+    if recording.forced:
+        yield f"the provider's sampler would have left out: {recording.forced}"
