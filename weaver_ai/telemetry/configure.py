@@ -6,7 +6,7 @@ import atexit
 import logging
 import threading
 from types import ModuleType
-from typing import Final
+from typing import ClassVar, Final
 
 from opentelemetry import propagate
 from opentelemetry.propagators.textmap import TextMapPropagator
@@ -16,7 +16,7 @@ from weaver_ai.telemetry.api import Telemetry
 from weaver_ai.telemetry.instrument import refresh
 from weaver_ai.telemetry.log_bridge import install_bridge
 from weaver_ai.telemetry.off_backend import OffTelemetry
-from weaver_ai.telemetry.propagation import InboundPropagator
+from weaver_ai.telemetry.propagation import InboundPropagator, propagator_of
 from weaver_ai.telemetry.redaction import Redactor
 from weaver_ai.telemetry.runtime import current_telemetry, make_current
 
@@ -46,6 +46,7 @@ class _State:
     resource: dict[str, str] | None = None
     user_propagator: TextMapPropagator | None = None
     exit_hook = False
+    said: ClassVar[set[str]] = set()
 
 
 def configure_telemetry(settings: Settings) -> Telemetry:
@@ -60,9 +61,9 @@ def configure_telemetry(settings: Settings) -> Telemetry:
     name, environment) and the backend stay what the first call made them.
     """
     with _lock:
-        if _State.settings == settings:
-            return current_telemetry()
         previous = current_telemetry()
+        if _State.settings == settings and not getattr(previous, "retired", False):
+            return previous
         if previous.enabled:
             previous.shutdown()
         telemetry = _selected(settings)
@@ -109,7 +110,7 @@ def _enabled(settings: Settings, redactor: Redactor) -> Telemetry:
         providers = logfire_backend.install(pipeline, resource, sampler, token=_cloud_token(settings))
         name = "logfire"
     else:
-        _log.warning(LOGFIRE_MISSING)
+        _say_once(LOGFIRE_MISSING)
         pipeline = build_pipeline(settings, redactor)
         providers = otel_backend.install(pipeline, resource_of(resource), sampler)
         name = "opentelemetry"
@@ -142,6 +143,12 @@ def _cloud_token(settings: Settings) -> str | None:
     return settings.logfire_token.get_secret_value()
 
 
+def _say_once(line: str) -> None:
+    if line not in _State.said:
+        _State.said.add(line)
+        _log.warning(line)
+
+
 def _fixed_resource(settings: Settings) -> dict[str, str]:
     from weaver_ai.telemetry.resource import resource_attributes  # noqa: PLC0415 - the SDK
 
@@ -159,7 +166,7 @@ def _fixed_resource(settings: Settings) -> dict[str, str]:
 def _set_propagator(settings: Settings) -> None:
     if _State.user_propagator is None:
         _State.user_propagator = propagate.get_global_textmap()
-    inner = _State.user_propagator if settings.otel_propagators else None
+    inner = propagator_of(settings.otel_propagators, _State.user_propagator)
     propagate.set_global_textmap(InboundPropagator(inner, settings.telemetry_inbound_trace))
 
 

@@ -79,9 +79,10 @@ class ConsoleSpans(SpanProcessor):
 
     def on_start(self, span: Span, parent_context: object = None) -> None:
         del parent_context
-        if self._minimal or len(self._first) >= _MAX_OPEN:
+        context = span.get_span_context()
+        if self._minimal or not context.trace_flags.sampled or len(self._first) >= _MAX_OPEN:
             return
-        own = span.get_span_context().span_id
+        own = context.span_id
         with self._lock:
             first = self._first.get(span.parent.span_id, own) if span.parent is not None else own
             self._first[own] = first
@@ -154,6 +155,8 @@ def _branches(
 
 def _span_text(span: ReadableSpan, colour: bool) -> str:
     attributes: Mapping[str, Any] = span.attributes or {}
+    if attributes.get("logfire.span_type") == "log":
+        return _one_line(attributes.get("logfire.msg", span.name))
     failed = span.status.status_code is StatusCode.ERROR
     parts = [_paint(_one_line(span.name), _RED if failed else _BOLD, colour), _paint(_lasted(span), _CYAN, colour)]
     parts += [form.format(attributes[key]) for key, form in _SHOWN if attributes.get(key) is not None]

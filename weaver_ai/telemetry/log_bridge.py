@@ -11,7 +11,8 @@ from opentelemetry.context import create_key
 
 from weaver_ai.telemetry.api import Telemetry
 from weaver_ai.telemetry.attributes import attributes_of
-from weaver_ai.telemetry.logs import exception_attributes, log_context
+from weaver_ai.telemetry.exceptions import error_type, exception_attributes
+from weaver_ai.telemetry.logs import log_context
 from weaver_ai.telemetry.runtime import SCOPE
 
 __all__ = ["BridgeHandler", "install_bridge", "remove_bridge"]
@@ -20,6 +21,7 @@ _SUPPRESSED: Final = ("suppress_instrumentation", "suppress_http_instrumentation
 _QUIET: Final = ("opentelemetry.", "logfire")  # what they say of an export would be exported again
 _OWN_HANDLERS: Final = ("uvicorn", "uvicorn.access")  # uvicorn gives these handlers and no way up
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
+_ABOUT_EXPORT: Final = "weaver_ai.telemetry"
 _BUSY: Final = create_key("weaver-log-bridge")
 
 
@@ -32,9 +34,13 @@ class BridgeHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         current = context_api.get_current()
-        if record.name.startswith(_QUIET) or any(current.get(key) for key in _SUPPRESSED) or current.get(_BUSY):
+        if record.name.startswith(_QUIET) or current.get(_BUSY):
             return
-        token = context_api.attach(context_api.set_value(_BUSY, True))
+        if any(current.get(key) for key in _SUPPRESSED):
+            if not record.name.startswith(_ABOUT_EXPORT):
+                return
+            current = context_api.Context()  # said once per outage, in the exporter's suppressed thread
+        token = context_api.attach(context_api.set_value(_BUSY, True, current))
         try:
             self._provider.get_logger(record.name).emit(_translated(record, current))
         except Exception:  # noqa: BLE001 - a log call must not fail because its record can't be translated
@@ -52,7 +58,8 @@ def _translated(record: logging.LogRecord, current: context_api.Context) -> LogR
     attributes["code.function.name"] = record.funcName
     attributes["code.line.number"] = record.lineno
     if record.exc_info and record.exc_info[1] is not None:
-        attributes.update(exception_attributes(record.exc_info[1]))
+        error = record.exc_info[1]
+        attributes.update(exception_attributes(error), **{"error.type": error_type(error)})
     shown = context_api.set_value(NO_CONSOLE, True, current) if _has_another_handler(record.name) else current
     severity, text = _severity(record.levelno)
     return LogRecord(

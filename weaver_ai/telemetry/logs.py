@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sys
-import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -16,10 +15,10 @@ from opentelemetry._logs import SeverityNumber
 
 from weaver_ai.telemetry import names
 from weaver_ai.telemetry.attributes import Attribute, attributes_of
+from weaver_ai.telemetry.exceptions import error_type, exception_attributes
 from weaver_ai.telemetry.runtime import SCOPE, active
-from weaver_ai.telemetry.spans import error_type
 
-__all__ = ["bind_log_context", "exception_attributes", "log_context", "log_error", "log_info", "log_warning"]
+__all__ = ["bind_log_context", "log_context", "log_error", "log_info", "log_warning"]
 
 _NOTHING: Mapping[str, Attribute] = MappingProxyType({})
 _bound: ContextVar[Mapping[str, Attribute]] = ContextVar("weaver_log_context", default=_NOTHING)
@@ -88,19 +87,6 @@ def log_error(
     _log("ERROR", SeverityNumber.ERROR, message, attributes, exception)
 
 
-def exception_attributes(error: BaseException) -> dict[str, Attribute]:
-    """`exception.*` and `error.type` of `error`, by the semantic conventions."""
-    kind = type(error)
-    return {
-        "exception.type": kind.__qualname__
-        if kind.__module__ == "builtins"
-        else f"{kind.__module__}.{kind.__qualname__}",
-        "exception.message": str(error),
-        "exception.stacktrace": "".join(traceback.format_exception(error)),
-        "error.type": error_type(error),
-    }
-
-
 def _log(
     text: str,
     severity: SeverityNumber,
@@ -111,12 +97,13 @@ def _log(
     here = active()
     if not here.enabled:
         # Without telemetry a warning still has to reach somebody: logging prints it to standard error.
-        redactor = here.telemetry.redactor
-        logging.getLogger(SCOPE).log(_STDLIB_LEVEL[text], "%s", redactor.text(str(message)), exc_info=error)
+        stack = "" if error is None else f"\n{exception_attributes(error)['exception.stacktrace']}".rstrip()
+        line = here.telemetry.redactor.text(f"{message}{stack}")
+        logging.getLogger(SCOPE).log(_STDLIB_LEVEL[text], "%s", line)
         return
     everything = {**_bound.get(), **attributes_of(attributes)}
     if error is not None:
-        everything.update(exception_attributes(error))
+        everything.update(exception_attributes(error), **{"error.type": error_type(error)})
     here.logger.emit(
         timestamp=time_ns(),
         severity_number=severity,

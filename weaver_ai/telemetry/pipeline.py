@@ -17,6 +17,7 @@ from weaver_ai.telemetry.console import Console, ConsoleLogs, ConsoleSpans
 from weaver_ai.telemetry.export import CountedLogs, CountedSpans
 from weaver_ai.telemetry.processors import InboundLinks, RedactingLogs, RedactingSpans
 from weaver_ai.telemetry.redaction import Redactor
+from weaver_ai.telemetry.validation import ValidationErrors
 
 __all__ = ["Pipeline", "build_pipeline", "known_secrets"]
 
@@ -44,11 +45,17 @@ def build_pipeline(settings: Settings, redactor: Redactor, *, host_owned: bool =
     With providers of the application's own it is redaction only: where spans go is the application's choice.
     """
     if host_owned:
-        return Pipeline(redactor, (RedactingSpans(redactor), InboundLinks()), (RedactingLogs(redactor),))
+        return Pipeline(
+            redactor, (RedactingSpans(redactor), InboundLinks()), (RedactingLogs(redactor), ValidationErrors())
+        )
     minimal = settings.telemetry_environment == "production"
     console = Console(colour=_colour(settings))
     spans: list[SpanProcessor] = [RedactingSpans(redactor), InboundLinks(), ConsoleSpans(console, minimal=minimal)]
-    logs: list[LogRecordProcessor] = [RedactingLogs(redactor), ConsoleLogs(console, minimal=minimal)]
+    logs: list[LogRecordProcessor] = [
+        RedactingLogs(redactor),
+        ValidationErrors(),
+        ConsoleLogs(console, minimal=minimal),
+    ]
     endpoints = otlp_endpoints(settings)
     if endpoints and importlib.util.find_spec("opentelemetry.exporter.otlp.proto.http") is None:
         _log.warning(_OTLP_MISSING)

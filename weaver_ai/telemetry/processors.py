@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,8 +13,9 @@ from opentelemetry.trace import SpanContext, Status
 
 from weaver_ai.telemetry.propagation import INBOUND_LINK
 from weaver_ai.telemetry.redaction import Redactor
+from weaver_ai.telemetry.validation import record_validation_errors
 
-__all__ = ["InboundLinks", "RedactingLogs", "RedactingSpans", "SwitchLogs", "SwitchSpans"]
+__all__ = ["InboundLinks", "RedactingLogs", "RedactingSpans", "SwitchLogs", "SwitchSpans", "ValidationErrors"]
 
 
 class RedactingSpans(SpanProcessor):
@@ -52,7 +54,7 @@ class RedactingSpans(SpanProcessor):
         _replace(event.attributes, self._redactor.attributes(event.attributes))
 
 
-def _replace(attributes: Mapping[str, Any] | None, redacted: Mapping[str, Any] | None) -> None:
+def _replace(attributes: Any, redacted: Mapping[str, Any] | None) -> None:
     """Put the redacted values into the SDK's (by now immutable) BoundedAttributes."""
     if redacted is None or attributes is None:
         return
@@ -87,6 +89,27 @@ class InboundLinks(SpanProcessor):
             remote = get_value(INBOUND_LINK, parent_context)
             if isinstance(remote, SpanContext):
                 span.add_link(remote)
+
+
+class ValidationErrors(LogRecordProcessor):
+    """Puts the errors that FastAPI only counts in a log record on the request's span."""
+
+    def on_emit(self, log_record: ReadWriteLogRecord) -> None:
+        if log_record.log_record.event_name != "fastapi.validation.failed":
+            return
+        fastapi = sys.modules.get("fastapi.telemetry")  # the record comes from it; telemetry never imports it
+        if fastapi is None:
+            return
+        data = fastapi.get_telemetry_data()
+        if data is not None and data.errors:
+            record_validation_errors(data.errors)
+
+    def shutdown(self) -> None:
+        pass
+
+    def force_flush(self, timeout_millis: int = 30000) -> bool:
+        del timeout_millis
+        return True
 
 
 class SwitchSpans(SpanProcessor):

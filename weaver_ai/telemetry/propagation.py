@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from typing import Final, Literal
 
 from opentelemetry import baggage, context, trace
+from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.context import Context
+from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.propagators.textmap import (
     CarrierT,
     Getter,
@@ -22,11 +24,22 @@ from opentelemetry.propagators.textmap import (
 from opentelemetry.trace import Link, SpanContext
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-__all__ = ["INBOUND_LINK", "InboundPropagator", "context_of", "link_of", "trace_carrier"]
+__all__ = ["INBOUND_LINK", "InboundPropagator", "context_of", "link_of", "propagator_of", "trace_carrier"]
 
 INBOUND_LINK: Final = context.create_key("weaver.inbound-link")
 
 _TRACE_CONTEXT: Final = TraceContextTextMapPropagator()
+
+
+def propagator_of(listed: str | None, other: TextMapPropagator) -> TextMapPropagator:
+    """What OTEL_PROPAGATORS lists, `tracecontext` if it lists nothing; `other` for names from other packages."""
+    names = [name.strip() for name in (listed or "tracecontext").split(",")]
+    known: dict[str, TextMapPropagator] = {"tracecontext": _TRACE_CONTEXT, "baggage": W3CBaggagePropagator()}
+    if names == ["none"]:
+        return CompositePropagator([])
+    if all(name in known for name in names):
+        return CompositePropagator([known[name] for name in names])
+    return other
 
 
 class InboundPropagator(TextMapPropagator):

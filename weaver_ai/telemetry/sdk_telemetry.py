@@ -56,6 +56,7 @@ class SdkTelemetry:
     pipeline: Pipeline
     providers: Providers
     library_states: dict[str, str | None] = field(default_factory=dict)
+    retired: bool = False
     enabled: Final = True
 
     @property
@@ -105,6 +106,9 @@ class SdkTelemetry:
         )
 
     def shutdown(self, timeout_seconds: float = 5.0) -> bool:
+        if self.retired:
+            return True
+        self.retired = True
         flushed = self.flush(timeout_seconds * 0.8)
         stopped = within(timeout_seconds * 0.2, *[batch.shutdown for batch in self.pipeline.batches])
         return within(timeout_seconds, self.providers.retire) and flushed and stopped

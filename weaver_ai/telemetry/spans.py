@@ -10,16 +10,15 @@ from typing import Final
 
 from opentelemetry import context as context_api
 from opentelemetry.context import Context
-from opentelemetry.trace import INVALID_SPAN, Link, Span, SpanKind, Status, StatusCode, set_span_in_context
+from opentelemetry.trace import INVALID_SPAN, Link, Span, SpanKind, set_span_in_context
 
-from weaver_ai.errors import WeaverError
 from weaver_ai.telemetry.attributes import attributes_of
+from weaver_ai.telemetry.exceptions import mark_error
 from weaver_ai.telemetry.runtime import active
 
-__all__ = ["error_type", "mark_error", "start_span"]
+__all__ = ["start_span"]
 
 _NO_SPAN: Final[AbstractContextManager[Span]] = nullcontext(INVALID_SPAN)
-_ERROR_TYPE: Final = "error.type"
 
 
 def start_span(
@@ -53,28 +52,6 @@ def start_span(
     if not active().enabled:
         return _NO_SPAN
     return _SpanBlock(name, attributes, _kind, _links, _parent)
-
-
-def error_type(error: BaseException) -> str:
-    """What `error.type` is for `error`, by the semantic conventions: low in cardinality, never a message."""
-    if isinstance(error, WeaverError):
-        return error.code
-    if isinstance(error, CancelledError):
-        return "cancelled"
-    kind = type(error)
-    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-
-
-def mark_error(span: Span, error: BaseException) -> None:
-    """Record `error` on `span` as what made it fail, as `start_span` does for one that leaves its block."""
-    if not span.is_recording():
-        return
-    span.set_attribute(_ERROR_TYPE, error_type(error))
-    if isinstance(error, CancelledError):
-        span.set_status(Status(StatusCode.ERROR, "cancelled"))
-        return
-    span.record_exception(error)
-    span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))
 
 
 class _SpanBlock(AbstractContextManager[Span]):
