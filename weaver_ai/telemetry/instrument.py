@@ -83,8 +83,8 @@ def uninstrument_all() -> None:
         _publish(current_telemetry())
 
 
-def fastapi_telemetry(telemetry: Telemetry | None = None) -> dict[str, Any]:
-    """The value for `FastAPI(telemetry=...)`: its native instrumentation, with this telemetry's providers.
+def fastapi_telemetry(telemetry: Telemetry | None = None) -> Any:
+    """The `TelemetryConfig` for `FastAPI(telemetry=...)`: its native instrumentation, with this telemetry's providers.
 
     FastAPI's own log records are off: they carry the texts of exceptions, and the gateway records
     exceptions and validation errors itself. Spans of single dependencies and of the endpoint are off too.

@@ -15,9 +15,8 @@ from pydantic import SecretStr
 from weaver_ai.settings import Settings
 from weaver_ai.telemetry.console import Console, ConsoleLogs, ConsoleSpans
 from weaver_ai.telemetry.export import CountedLogs, CountedSpans
-from weaver_ai.telemetry.processors import InboundLinks, RedactingLogs, RedactingSpans
+from weaver_ai.telemetry.processors import InboundLinks, RedactingLogs, RedactingSpans, ValidationErrors
 from weaver_ai.telemetry.redaction import Redactor
-from weaver_ai.telemetry.validation import ValidationErrors
 
 __all__ = ["Pipeline", "build_pipeline", "known_secrets"]
 
@@ -44,18 +43,14 @@ def build_pipeline(settings: Settings, redactor: Redactor, *, host_owned: bool =
 
     With providers of the application's own it is redaction only: where spans go is the application's choice.
     """
+    spans: list[SpanProcessor] = [RedactingSpans(redactor), InboundLinks()]
+    logs: list[LogRecordProcessor] = [RedactingLogs(redactor), ValidationErrors()]
     if host_owned:
-        return Pipeline(
-            redactor, (RedactingSpans(redactor), InboundLinks()), (RedactingLogs(redactor), ValidationErrors())
-        )
+        return Pipeline(redactor, tuple(spans), tuple(logs))
     minimal = settings.telemetry_environment == "production"
     console = Console(colour=_colour(settings))
-    spans: list[SpanProcessor] = [RedactingSpans(redactor), InboundLinks(), ConsoleSpans(console, minimal=minimal)]
-    logs: list[LogRecordProcessor] = [
-        RedactingLogs(redactor),
-        ValidationErrors(),
-        ConsoleLogs(console, minimal=minimal),
-    ]
+    spans.append(ConsoleSpans(console, minimal=minimal))
+    logs.append(ConsoleLogs(console, minimal=minimal))
     endpoints = otlp_endpoints(settings)
     if endpoints and importlib.util.find_spec("opentelemetry.exporter.otlp.proto.http") is None:
         _log.warning(_OTLP_MISSING)
