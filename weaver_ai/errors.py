@@ -25,6 +25,7 @@ __all__ = [
     "ProviderUnavailable",
     "ProviderUnreachable",
     "QueueFull",
+    "RegistrationError",
     "RunCancelled",
     "RunFailed",
     "RunTimeout",
@@ -81,6 +82,13 @@ class TargetError(WeaverError):
 
     code = "invalid-target"
     title = "Invalid target"
+
+
+class RegistrationError(WeaverError):
+    """An agent or a workflow can't be registered as asked: its name, its capability or its function doesn't fit."""
+
+    code = "invalid-registration"
+    title = "Invalid registration"
 
 
 class InvalidInput(WeaverError):

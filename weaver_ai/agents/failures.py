@@ -1,0 +1,193 @@
+"""Every way in which a run can fail, as exactly one of `weaver_ai.errors`.
+
+pydantic-ai has already sorted the providers' errors by what went wrong; here they get a class that is
+stable for Weaver's users, and a message without the provider's words. The original stays the cause.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from pydantic_ai.exceptions import (
+    ConcurrencyLimitExceeded,
+    ContentFilterError,
+    FallbackExceptionGroup,
+    ModelAPIError,
+    ModelAuthenticationError,
+    ModelConnectionError,
+    ModelContextWindowExceededError,
+    ModelHTTPError,
+    ModelNotFoundError,
+    ModelQuotaExceededError,
+    ModelRateLimitError,
+    ModelRequestRejectedError,
+    ModelRequestTimeout,
+    ModelServerError,
+    ModelTimeoutError,
+    ModelUnavailableError,
+    OutputTokenLimitExceeded,
+    UnexpectedModelBehavior,
+    UsageLimitExceeded,
+)
+from pydantic_ai.exceptions import RunCancelled as AgentRunCancelled
+from pydantic_ai.exceptions import RunTimedOut as AgentRunTimedOut
+
+from weaver_ai.errors import (
+    ProviderError,
+    ProviderInvalidResponse,
+    ProviderRateLimited,
+    ProviderRejected,
+    ProviderTimeout,
+    ProviderUnavailable,
+    ProviderUnreachable,
+    QueueFull,
+    RunCancelled,
+    RunFailed,
+    RunTimeout,
+    WeaverError,
+)
+
+__all__ = ["failure_of"]
+
+_REQUEST_TIMEOUT: Final = 408
+_TOO_MANY_REQUESTS: Final = 429
+_SERVER_ERRORS: Final = range(500, 600)
+_CLIENT_ERRORS: Final = range(400, 500)
+
+# When every model of a chain failed, the failure that is most likely to pass is the one that counts.
+_HOPE: Final[tuple[type[ProviderError], ...]] = (
+    ProviderRateLimited,
+    ProviderUnavailable,
+    ProviderTimeout,
+    ProviderUnreachable,
+    ProviderInvalidResponse,
+    ProviderRejected,
+    ProviderError,
+)
+
+
+def failure_of(error: Exception, *, name: str, kind: str, providers: Mapping[str, str]) -> WeaverError:
+    """What `error`, raised by the agent or workflow `name`, is for the caller.
+
+    The result is to be raised `from error`. A WeaverError is returned as it is.
+
+    Args:
+        error: whatever left the run.
+        name: of the agent or workflow.
+        kind: "agent" or "workflow".
+        providers: the provider of each model name that may have been used.
+    """
+    if isinstance(error, WeaverError):
+        return error
+    if isinstance(error, FallbackExceptionGroup):
+        return _of_group(error, providers)
+    if isinstance(error, ModelAPIError):
+        return _of_model(error, providers)
+    return _of_run(error, name, kind)
+
+
+def _of_run(error: Exception, name: str, kind: str) -> WeaverError:  # noqa: PLR0911 - a table
+    subject = f"the {kind} {name!r}"
+    match error:
+        case AgentRunTimedOut():
+            return RunTimeout(f"{subject} took longer than it may")
+        case AgentRunCancelled():
+            return RunCancelled(f"{subject} was cancelled")
+        case UsageLimitExceeded():
+            return RunFailed(f"{subject} went over its usage limit")
+        case ConcurrencyLimitExceeded():
+            return QueueFull(f"{subject} has too many runs waiting", retry_after=1.0)
+        case ContentFilterError():
+            return ProviderInvalidResponse(f"the model of {subject} refused to answer: content filter")
+        case OutputTokenLimitExceeded():
+            return ProviderInvalidResponse(f"the model of {subject} ran into its output token limit")
+        case UnexpectedModelBehavior():
+            return ProviderInvalidResponse(f"the model of {subject} never gave a usable answer")
+        case _:
+            return RunFailed(f"{subject} failed", hint="the cause is in the log and on the trace, under this trace id")
+
+
+@dataclass(frozen=True, slots=True)
+class _Blame:
+    """Who failed, in words and as fields."""
+
+    model: str
+    provider: str | None
+
+    @property
+    def words(self) -> str:
+        return f"{self.provider or 'the provider'} ({self.model})"
+
+
+def _of_model(error: ModelAPIError, providers: Mapping[str, str]) -> ProviderError:
+    blame = _Blame(error.model_name, providers.get(error.model_name))
+    status = error.status_code if isinstance(error, ModelHTTPError) else None
+    kind, what, hint = _sorted(error, status)
+    return kind(
+        f"{blame.words} {what}",
+        provider=blame.provider,
+        model=blame.model,
+        hint=hint,
+        retry_after=error.retry_after if kind in {ProviderRateLimited, ProviderUnavailable} else None,
+    )
+
+
+_Sorted = tuple[type[ProviderError], str, str | None]
+
+
+def _sorted(error: ModelAPIError, status: int | None) -> _Sorted:  # noqa: PLR0911 - a table
+    if isinstance(error, ModelTimeoutError | ModelRequestTimeout) or status == _REQUEST_TIMEOUT:
+        return ProviderTimeout, "didn't answer in time", None
+    if isinstance(error, ModelConnectionError):
+        return ProviderUnreachable, "couldn't be reached, or the connection broke", None
+    if isinstance(error, ModelQuotaExceededError):
+        kind = ProviderRateLimited if status == _TOO_MANY_REQUESTS else ProviderRejected
+        return kind, f"says that the quota is exhausted{_answered(status)}", "top up the account or raise its limit"
+    if isinstance(error, ModelRateLimitError) or status == _TOO_MANY_REQUESTS:
+        return ProviderRateLimited, f"is rate limiting{_answered(status)}", None
+    if isinstance(error, ModelUnavailableError | ModelServerError) or (status is not None and status in _SERVER_ERRORS):
+        return ProviderUnavailable, f"is unavailable{_answered(status)}", None
+    if isinstance(error, ModelRequestRejectedError) or (status is not None and status in _CLIENT_ERRORS):
+        return ProviderRejected, f"rejected the request{_answered(status)}", _rejection_hint(error)
+    if error.provider_error_code is not None or error.provider_error_type is not None:
+        return ProviderError, "reported an error in its answer", None
+    return ProviderInvalidResponse, "answered with something that can't be read", None
+
+
+def _rejection_hint(error: ModelAPIError) -> str | None:
+    if isinstance(error, ModelAuthenticationError):
+        return "check the provider's key"
+    if isinstance(error, ModelNotFoundError):
+        return "check the model's name and the provider's base URL"
+    if isinstance(error, ModelContextWindowExceededError):
+        return "the input is longer than the model's context window"
+    return None
+
+
+def _answered(status: int | None) -> str:
+    return "" if status is None else f": status {status}"
+
+
+def _of_group(group: FallbackExceptionGroup, providers: Mapping[str, str]) -> ProviderError:
+    failures = [_of_model(error, providers) for error in _leaves(group) if isinstance(error, ModelAPIError)]
+    if not failures:
+        return ProviderError("every model of the fallback chain was rejected")
+    chosen = min(failures, key=lambda failure: _HOPE.index(type(failure)))
+    known = [failure.retry_after for failure in failures if failure.retry_after is not None]
+    return type(chosen)(
+        f"all {len(failures)} models failed: {'; '.join(failure.message for failure in failures)}",
+        provider=chosen.provider,
+        model=chosen.model,
+        hint=chosen.hint,
+        retry_after=None if math.isinf(soonest := min(known, default=math.inf)) else soonest,
+    )
+
+
+def _leaves(group: BaseExceptionGroup[Exception]) -> Sequence[Exception]:
+    leaves: list[Exception] = []
+    for error in group.exceptions:
+        leaves.extend(_leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
+    return leaves

@@ -1,0 +1,142 @@
+"""What Weaver adds to an agent's run from inside: attributes on its span, and its events as they happen."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
+
+from opentelemetry import trace
+from opentelemetry.trace import Status, StatusCode
+from pydantic import JsonValue
+from pydantic_ai import AgentRunResult, RunContext
+from pydantic_ai.capabilities import AbstractCapability
+from pydantic_ai.capabilities.abstract import WrapModelRequestHandler, WrapRunHandler, WrapToolExecuteHandler
+from pydantic_ai.messages import (
+    AgentStreamEvent,
+    FunctionToolCallEvent,
+    FunctionToolResultEvent,
+    ModelResponse,
+    PartDeltaEvent,
+    PartStartEvent,
+    TextPart,
+    TextPartDelta,
+    ToolCallPart,
+    ToolReturn,
+)
+from pydantic_ai.models import ModelRequestContext
+from pydantic_ai.tools import ToolDefinition
+from pydantic_core import to_jsonable_python
+
+from weaver_ai.agents.events import RunEvent, TextDelta, ToolCalled, ToolReturned
+from weaver_ai.agents.result import ToolCall
+from weaver_ai.errors import RunTimeout
+
+__all__ = ["Emit", "Relay", "Watch", "arguments_of", "current_trace_id"]
+
+Emit: TypeAlias = Callable[[RunEvent], Awaitable[None]]
+
+
+@dataclass
+class Watch(AbstractCapability[Any]):
+    """Puts `attributes` on the run's span, marks spans that are cancelled, and remembers
+    the run's trace and its tool calls, in the order in which they began.
+
+    `deadline` is on the event loop's clock; what is cancelled after it has timed out.
+    """
+
+    attributes: Mapping[str, str | int | bool] = field(default_factory=dict)
+    deadline: float = math.inf
+    trace_id: str | None = None
+    calls: list[ToolCall] = field(default_factory=list)
+
+    async def wrap_run(self, ctx: RunContext[Any], *, handler: WrapRunHandler) -> AgentRunResult[Any]:
+        span = trace.get_current_span()
+        span.set_attributes(self.attributes)
+        self.trace_id = current_trace_id()
+        with self._marked():
+            return await handler()
+
+    async def wrap_model_request(
+        self, ctx: RunContext[Any], *, request_context: ModelRequestContext, handler: WrapModelRequestHandler
+    ) -> ModelResponse:
+        with self._marked():
+            return await handler(request_context)
+
+    async def wrap_tool_execute(
+        self,
+        ctx: RunContext[Any],
+        *,
+        call: ToolCallPart,
+        tool_def: ToolDefinition,
+        args: dict[str, Any],
+        handler: WrapToolExecuteHandler,
+    ) -> Any:
+        place = len(self.calls)
+        made = ToolCall(id=call.tool_call_id, name=call.tool_name, arguments=arguments_of(call), failed=True)
+        self.calls.append(made)
+        with self._marked():
+            result = await handler(args)
+        told = result.return_value if isinstance(result, ToolReturn) else result
+        self.calls[place] = replace(made, result=to_jsonable_python(told, fallback=str), failed=False)
+        return result
+
+    @contextmanager
+    def _marked(self) -> Iterator[None]:
+        """Mark the current span when the block is cancelled: pydantic-ai closes it, and says nothing on it."""
+        span = trace.get_current_span()
+        try:
+            yield
+        except asyncio.CancelledError:
+            late = asyncio.get_running_loop().time() >= self.deadline
+            span.set_attribute("error.type", RunTimeout.code if late else "cancelled")
+            span.set_status(Status(StatusCode.ERROR, "timed out" if late else "cancelled"))
+            raise
+
+
+@dataclass
+class Relay(Watch):
+    """Tells what happens in the run. pydantic-ai streams the model's answer as soon as this is there."""
+
+    emit: Emit | None = None
+    step: str | None = None
+
+    async def wrap_run_event_stream(
+        self, ctx: RunContext[Any], *, stream: AsyncIterable[AgentStreamEvent]
+    ) -> AsyncIterable[AgentStreamEvent]:
+        async for event in stream:
+            if self.emit is not None and (told := self._told(event)) is not None:
+                await self.emit(told)
+            yield event
+
+    def _told(self, event: AgentStreamEvent) -> RunEvent | None:
+        match event:
+            case PartStartEvent(part=TextPart(content=text)) | PartDeltaEvent(delta=TextPartDelta(content_delta=text)):
+                return TextDelta(text=text, step=self.step) if text else None
+            case FunctionToolCallEvent(part=part):
+                return ToolCalled(
+                    id=part.tool_call_id, name=part.tool_name, arguments=arguments_of(part), step=self.step
+                )
+            case FunctionToolResultEvent(part=part):
+                return ToolReturned(
+                    id=part.tool_call_id,
+                    name=part.tool_name,
+                    result=to_jsonable_python(part.content, fallback=str),
+                    failed=part.outcome != "success",
+                    step=self.step,
+                )
+        return None
+
+
+def current_trace_id() -> str | None:
+    """The trace of the current span, None without one."""
+    context = trace.get_current_span().get_span_context()
+    return trace.format_trace_id(context.trace_id) if context.is_valid else None
+
+
+def arguments_of(part: ToolCallPart) -> dict[str, JsonValue]:
+    """A call's arguments; those that aren't JSON, as models write them at times, under the name they got."""
+    return part.args_as_dict()
