@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 import secrets
-from contextlib import AbstractContextManager
 
-from opentelemetry import propagate
+from opentelemetry import propagate, trace
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from weaver_ai.gateway.problems import current_trace_id
-from weaver_ai.telemetry import bind_log_context
+from weaver_ai.telemetry import bind_log_context, names
 
 __all__ = ["RequestContext", "request_id_of"]
 
@@ -32,6 +30,7 @@ class RequestContext:
         # uvicorn shares the lifespan's state: a copy, so that no request sees another's id.
         scope["state"] = {**scope.get("state", {}), "request_id": request_id}
         returned = {"x-request-id": request_id, **_trace_headers()}
+        trace.get_current_span().set_attribute(names.REQUEST_ID, request_id)
 
         async def send_with_ids(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -40,7 +39,7 @@ class RequestContext:
                     headers[name] = value
             await send(message)
 
-        with _log_context(request_id):
+        with bind_log_context(request_id=request_id):
             await self._app(scope, receive, send_with_ids)
 
 
@@ -55,9 +54,3 @@ def _trace_headers() -> dict[str, str]:
     carrier: dict[str, str] = {}
     propagate.inject(carrier)
     return {name: carrier[name] for name in ("traceparent",) if name in carrier}
-
-
-def _log_context(request_id: str) -> AbstractContextManager[None]:
-    trace_id = current_trace_id()
-    ids = {"request_id": request_id} | ({"trace_id": trace_id} if trace_id else {})
-    return bind_log_context(**ids)

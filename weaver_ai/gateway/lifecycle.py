@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 from weaver_ai.errors import Draining
 
-__all__ = ["Lifecycle", "Phase"]
+__all__ = ["Lifecycle", "Phase", "shutting_down"]
 
 Phase: TypeAlias = Literal["starting", "serving", "draining", "stopped"]
 
@@ -17,8 +17,7 @@ Phase: TypeAlias = Literal["starting", "serving", "draining", "stopped"]
 class Lifecycle:
     """The phase of one gateway, and its requests that run something.
 
-    Only the event loop's thread may use it. Phases go forward only, except that a stopped gateway can be
-    started again (a test's app that lives through two lifespans).
+    Only the event loop's thread may use it, save for `refuse`, which a signal handler may call.
     """
 
     def __init__(self) -> None:
@@ -32,6 +31,11 @@ class Lifecycle:
         """How many requests run something now."""
         return len(self._running)
 
+    def refuse(self) -> None:
+        """Take no new work from now on."""
+        if self.phase != "stopped":
+            self.phase = "draining"
+
     def admit(self) -> None:
         """Refuse new work unless the gateway serves.
 
@@ -39,7 +43,7 @@ class Lifecycle:
             Draining: with the seconds after which another process may have taken over.
         """
         if self.phase in ("draining", "stopped"):
-            raise Draining("this process is shutting down", hint="send the request again", retry_after=1)
+            raise shutting_down()
 
     @contextmanager
     def track(self, task: asyncio.Task[object]) -> Iterator[None]:
@@ -55,7 +59,7 @@ class Lifecycle:
 
     async def drain(self, grace: float) -> int:
         """Take no more, wait up to `grace` seconds for what runs, cancel the rest. Returns how many were cancelled."""
-        self.phase = "draining"
+        self.refuse()
         try:
             async with asyncio.timeout(grace):
                 await self._idle.wait()
@@ -69,3 +73,8 @@ class Lifecycle:
             task.cancel()
         await asyncio.wait(rest, timeout=1)
         return len(rest)
+
+
+def shutting_down() -> Draining:
+    """What a request is told that a shutdown refuses or cuts short."""
+    return Draining("this process is shutting down", hint="send the request again", retry_after=1)

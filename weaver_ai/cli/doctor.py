@@ -1,0 +1,205 @@
+"""`weaver doctor`: the effective configuration, where each value comes from, and what is wrong with it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from weaver_ai.errors import WeaverError
+
+if TYPE_CHECKING:
+    from weaver_ai.settings import Settings
+
+__all__ = ["add_to", "findings", "run"]
+
+Level: TypeAlias = Literal["error", "warning"]
+Source: TypeAlias = Literal["environment", ".env", "default"]
+
+MASK = "**********"
+_EXTRAS: Mapping[str, tuple[tuple[str, str], ...]] = {
+    # extra -> (module that shows that it is there, distribution that tells the version)
+    "gateway": (("fastapi", "fastapi"), ("uvicorn", "uvicorn"), ("pydantic_ai", "pydantic-ai-slim")),
+    "logfire": (("logfire", "logfire"),),
+    "redis": (("redis", "redis"),),
+    "testing": (("fakeredis", "fakeredis"), ("respx", "respx")),
+}
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is wrong (exit code 1) or that a person would want to know (exit code 0)."""
+
+    level: Level
+    text: str
+
+
+def add_to(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the verb."""
+    parser = verbs.add_parser(
+        "doctor",
+        help="print the effective configuration and what is wrong with it",
+        description="Print every setting, where its value comes from (secrets are masked), which optional parts are "
+        "installed, and what is wrong. Exit code 1 when something is.",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(_options: argparse.Namespace) -> int:
+    """Print it. Returns 1 when something is wrong."""
+    environment = dict(os.environ)
+    env_file = _read_env_file(Path(".env"))
+    settings, found = _load()
+    print("Settings")
+    for line in _setting_lines(settings, environment, env_file):
+        print(f"  {line}")
+    print("Optional parts")
+    for line in _extra_lines():
+        print(f"  {line}")
+    found += list(_misspelt({**env_file, **environment}))
+    if settings is not None:
+        found += list(findings(settings))
+    print("Findings")
+    for finding in found:
+        print(f"  {finding.level}: {finding.text}")
+    if not found:
+        print("  none")
+    return 1 if any(finding.level == "error" for finding in found) else 0
+
+
+def _load() -> tuple[Settings | None, list[Finding]]:
+    from weaver_ai.errors import SettingsError
+    from weaver_ai.settings import load_settings
+
+    try:
+        return load_settings(), []
+    except SettingsError as error:
+        return None, [Finding("error", line) for line in error.message.split("; ")]
+
+
+def _read_env_file(path: Path) -> dict[str, str]:
+    from dotenv import dotenv_values
+
+    return {name: value for name, value in dotenv_values(path).items() if value is not None}
+
+
+def _setting_lines(
+    settings: Settings | None, environment: Mapping[str, str], env_file: Mapping[str, str]
+) -> Iterator[str]:
+    from weaver_ai.settings import Settings, variable_of
+
+    rows = []
+    for field, info in Settings.model_fields.items():
+        variable = variable_of(field)
+        raw, source = _source(variable, environment, env_file)
+        value = info.default if settings is None and raw is None else raw
+        rows.append((variable, _shown(value if settings is None else getattr(settings, field), info), source))
+    name_width = max(len(name) for name, _, _ in rows)
+    value_width = max(len(value) for _, value, _ in rows)
+    for name, value, source in rows:
+        yield f"{name:<{name_width}}  {value:<{value_width}}  {source}"
+
+
+def _source(variable: str, environment: Mapping[str, str], env_file: Mapping[str, str]) -> tuple[str | None, Source]:
+    # As pydantic-settings reads them: names in any case, an empty value counts as unset.
+    for values, source in ((environment, "environment"), (env_file, ".env")):
+        for name, value in values.items():
+            if name.upper() == variable and value:
+                return value, source  # type: ignore[return-value] # the tuple's literals widen to str
+    return None, "default"
+
+
+def _shown(value: Any, info: Any) -> str:
+    if value is None:
+        return "(not set)"
+    if "Secret" in str(info.annotation):
+        count = len(value) if isinstance(value, tuple) else 1
+        return ", ".join([MASK] * count) or "(not set)"
+    return _without_password(str(value))
+
+
+def _without_password(text: str) -> str:
+    scheme, mark, rest = text.partition("://")
+    authority, slash, path = rest.partition("/")
+    userinfo, at, host = authority.rpartition("@")
+    return f"{scheme}{mark}{MASK}{at}{host}{slash}{path}" if userinfo else text
+
+
+def _extra_lines() -> Iterator[str]:
+    for extra, modules in _EXTRAS.items():
+        missing = [module for module, _ in modules if find_spec(module) is None]
+        if missing:
+            yield f"{extra:<8}  not installed: pip install 'weaver-ai[{extra}]'"
+        else:
+            yield f"{extra:<8}  " + ", ".join(f"{name} {metadata.version(name)}" for _, name in modules)
+
+
+def _misspelt(environment: Mapping[str, str]) -> Iterator[Finding]:
+    import difflib
+
+    from weaver_ai.settings import Settings, variable_of
+
+    known = [variable_of(field) for field in Settings.model_fields]
+    for name in sorted(environment):
+        if name.startswith("WEAVER_") and name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            guess = f"; did you mean {close[0]}?" if close else ""
+            yield Finding("warning", f"{name} is set, but it is no setting of Weaver{guess}")
+
+
+def findings(settings: Settings) -> Iterator[Finding]:
+    """What is wrong with settings that are each fine by themselves."""
+    yield from _telemetry_findings(settings)
+    yield from _model_findings(settings)
+    yield from _service_findings(settings)
+
+
+def _telemetry_findings(settings: Settings) -> Iterator[Finding]:
+    if settings.logfire_token is not None and not settings.logfire_send_to_cloud:
+        yield Finding(
+            "error",
+            "WEAVER_LOGFIRE_TOKEN is set, but nothing is sent: set WEAVER_LOGFIRE_SEND_TO_CLOUD=true, or unset it",
+        )
+    if settings.logfire_send_to_cloud and settings.logfire_token is None:
+        yield Finding("error", "WEAVER_LOGFIRE_SEND_TO_CLOUD is true without a token: set WEAVER_LOGFIRE_TOKEN")
+    if settings.logfire_send_to_cloud and find_spec("logfire") is None:
+        yield Finding("error", "WEAVER_LOGFIRE_SEND_TO_CLOUD needs Logfire: pip install 'weaver-ai[logfire]'")
+
+
+def _model_findings(settings: Settings) -> Iterator[Finding]:
+    keys = {"openai": settings.openai_api_key, "anthropic": settings.anthropic_api_key}
+    provider = (settings.model or "").partition(":")[0].partition("-")[0]
+    if provider in keys and keys[provider] is None:
+        yield Finding("error", f"WEAVER_MODEL is {settings.model}, but {provider.upper()}_API_KEY isn't set")
+    if all(key is None for key in keys.values()) and settings.model is None:
+        yield Finding("warning", "no provider key is set: the built-in agents answer from the offline model")
+
+
+def _service_findings(settings: Settings) -> Iterator[Finding]:
+    if settings.redis_url is not None and find_spec("redis") is None:
+        yield Finding(
+            "error", "WEAVER_REDIS_URL is set, but its client isn't installed: pip install 'weaver-ai[redis]'"
+        )
+    if settings.host not in _LOOPBACK and not settings.api_keys:
+        yield Finding("warning", f"whoever reaches {settings.host} can run the agents: set WEAVER_API_KEYS")
+    if find_spec("fastapi") is None:
+        yield Finding("error", "'weaver serve' needs the extra 'gateway': pip install 'weaver-ai[gateway]'")
+    elif settings.target is not None:
+        yield from _target_findings(settings.target)
+
+
+def _target_findings(target: str) -> Iterator[Finding]:
+    from weaver_ai.agents import load_target
+
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        load_target(target)
+    except WeaverError as error:
+        yield Finding("error", f"WEAVER_TARGET: {error.message}")

@@ -1,0 +1,142 @@
+"""`weaver serve`: the gateway on a port, with a few lines that say what was chosen."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from weaver_ai import __version__
+from weaver_ai.errors import MissingExtra, SettingsError
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from weaver_ai.agents import Entry, Weaver
+    from weaver_ai.settings import Settings
+    from weaver_ai.telemetry import Telemetry
+
+__all__ = ["add_to", "run"]
+
+_LOG_LEVELS = ("critical", "error", "warning", "info", "debug")
+
+
+def add_to(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the verb."""
+    parser = verbs.add_parser(
+        "serve",
+        help="start the gateway",
+        description="Start the gateway. Without a target it serves the built-in support desk; without a provider key, "
+        "on an offline model. SIGTERM drains it.",
+    )
+    parser.add_argument(
+        "target", nargs="?", metavar="TARGET", help="module:attribute of a Weaver object, e.g. my_package.agents:weaver"
+    )
+    parser.add_argument("--host", help="address to bind (WEAVER_HOST, 127.0.0.1)")
+    parser.add_argument("--port", type=int, help="port to bind, 0 for a free one (WEAVER_PORT, 8000)")
+    parser.add_argument("--log-level", choices=_LOG_LEVELS, default="warning", help="of the server's log (warning)")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serve until SIGTERM or SIGINT; both end it with 0 once it has drained."""
+    for module in ("fastapi", "uvicorn", "pydantic_ai"):
+        if find_spec(module) is None:
+            raise MissingExtra("'weaver serve'", "gateway")
+    from weaver_ai.agents import load_target
+    from weaver_ai.settings import load_settings
+
+    given = {"host": options.host, "port": options.port, "target": options.target}
+    settings = load_settings(**{name: value for name, value in given.items() if value is not None})
+    sys.path.insert(0, str(Path.cwd()))  # as `python -m` has it: the user's package needn't be installed
+    weaver = load_target(settings.target)
+    with _bound(settings.host, settings.port) as listener:
+        return _serve(settings, weaver, listener, options.log_level)
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        return socket.create_server(address[:2], family=family, backlog=2048)
+    except OSError as error:
+        hint = "another program listens there; take another with --port, or 0 for a free one"
+        raise SettingsError(
+            f"can't listen on {host}:{port}: {error.strerror}", hint=hint if "in use" in str(error) else None
+        ) from error
+
+
+def _serve(settings: Settings, weaver: Weaver, listener: socket.socket, log_level: str) -> int:
+    import uvicorn
+
+    from weaver_ai.gateway.application import create_app
+    from weaver_ai.telemetry import configure_telemetry
+
+    telemetry = configure_telemetry(settings)
+    app = create_app(settings, weaver, telemetry)
+    host, port = listener.getsockname()[:2]
+
+    class Server(uvicorn.Server):
+        """Tells where it listens once it does."""
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            print("\n".join(_banner(settings, weaver, telemetry, _url(host, port))), flush=True)
+
+    config = uvicorn.Config(
+        app,
+        http="auto" if sys.platform == "win32" else "httptools",
+        loop="auto",
+        lifespan="on",
+        log_level=log_level,
+        access_log=False,  # each request is a span
+        server_header=False,
+        timeout_graceful_shutdown=1,  # the lifespan's drain has waited already
+    )
+    server = Server(config)
+    # uvicorn raises the signal again when it has shut down, for whoever started it; here that is the end.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _nothing)
+    server.run(sockets=[listener])
+    return 0 if server.started else 1
+
+
+def _nothing(_number: int, _frame: FrameType | None) -> None:
+    pass
+
+
+def _url(host: str, port: int) -> str:
+    shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 # a comparison, nothing is bound
+    return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+
+
+def _banner(settings: Settings, weaver: Weaver, telemetry: Telemetry, url: str) -> Iterator[str]:
+    yield f"weaver {__version__} serves {settings.target or 'the built-in support desk'} on {url}"
+    yield f"  agents     {', '.join(weaver.agents) or 'none'}"
+    if weaver.workflows:
+        yield f"  workflows  {', '.join(weaver.workflows)}"
+    yield f"  engine     embedded: {settings.task_concurrency} tasks at a time, kept in this process"
+    yield f"  telemetry  {telemetry.name}, {telemetry.environment}"
+    yield f"  look       {url}/docs   {url}/health   {url}/metrics"
+    if curl := _curl(settings, weaver, url):
+        yield "Try it:"
+        yield f"  {curl}"
+
+
+def _curl(settings: Settings, weaver: Weaver, url: str) -> str | None:
+    entries: list[Entry] = [*weaver.workflows.values(), *weaver.agents.values()]
+    if not entries:
+        return None
+    entry = entries[0]
+    command = ["curl", "-s", f"{url}/v1/{entry.kind}s/{entry.name}/run"]
+    headers = ["-H", "Content-Type: application/json"]
+    body = ["-d", '{"input": "Please refund order 7, it arrived broken."}']
+    line = shlex.join([*command, *headers, *body])
+    if settings.api_keys:  # the key itself is a secret: the shell puts it in
+        line += ' -H "Authorization: Bearer ${WEAVER_API_KEYS%%,*}"'
+    return line

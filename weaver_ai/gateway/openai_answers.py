@@ -1,0 +1,143 @@
+"""From what came of a run, or happens in it, to OpenAI's answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, AsyncIterator
+
+from pydantic_ai.messages import ModelResponse
+
+from weaver_ai.agents import RunEvent, RunFinished, RunResult, RunStarted, TextDelta
+from weaver_ai.gateway.openai_schemas import (
+    ChatCompletion,
+    ChatCompletionChunk,
+    ChatRequest,
+    Choice,
+    ChoiceDelta,
+    ChunkChoice,
+    CompletionMessage,
+    CompletionUsage,
+    FinishReason,
+    FunctionCall,
+    FunctionDelta,
+    ToolCall,
+    ToolCallDelta,
+)
+from weaver_ai.gateway.streaming import event
+
+__all__ = ["chunks_of", "completion_of"]
+
+_DONE = event("[DONE]")
+
+
+def completion_of(result: RunResult, model: str, *, created: int) -> ChatCompletion:
+    """The whole answer: the text of the run, or the calls that the client has to make."""
+    calls = [
+        ToolCall(id=call.id, function=FunctionCall(name=call.name, arguments=json.dumps(dict(call.arguments))))
+        for call in result.pending
+    ]
+    message = CompletionMessage(content=None if calls else result.text, tool_calls=calls or None)
+    return ChatCompletion(
+        id=_id(result),
+        created=created,
+        model=model,
+        choices=[Choice(message=message, finish_reason=_finish_reason(result))],
+        usage=_usage(result),
+        system_fingerprint=_fingerprint(result),
+    )
+
+
+async def chunks_of(
+    events: AsyncIterator[RunEvent], request: ChatRequest, *, created: int, whole: bool
+) -> AsyncGenerator[bytes, None]:
+    """The answer piece by piece, encoded, `[DONE]` at its end. Nothing comes before the answer begins.
+
+    Args:
+        events: of the run.
+        request: whose model is named, and who may want the usage.
+        created: Unix time.
+        whole: don't send text until the run is over: in a workflow it is the text of a step, not of the answer.
+    """
+    made = _Chunks(request, created)
+    async for each in events:
+        if isinstance(each, RunStarted):
+            made.id = _id(each)
+        elif isinstance(each, TextDelta) and not whole:
+            yield made.encoded(made.delta(content=each.text))
+        elif isinstance(each, RunFinished):
+            for chunk in made.last(each.result):
+                yield made.encoded(chunk)
+    yield _DONE
+
+
+class _Chunks:
+    """The chunks of one answer: they share an id, and the first one says who speaks."""
+
+    def __init__(self, request: ChatRequest, created: int) -> None:
+        self._created = created
+        self._model = request.model
+        self._with_usage = request.stream_options is not None and request.stream_options.include_usage
+        self._begun = False
+        self.id = ""
+
+    def delta(self, content: str | None = None, tool_calls: list[ToolCallDelta] | None = None) -> ChatCompletionChunk:
+        first = not self._begun
+        self._begun = True
+        delta = ChoiceDelta(role="assistant" if first else None, content=content, tool_calls=tool_calls)
+        return self._chunk([ChunkChoice(delta=delta)])
+
+    def last(self, result: RunResult) -> list[ChatCompletionChunk]:
+        """The chunks that end the answer: what hasn't been said, why it ends, and the usage if it was asked for."""
+        chunks = []
+        if result.pending:
+            chunks.append(self.delta(tool_calls=_call_deltas(result)))
+        elif not self._begun:
+            chunks.append(self.delta(content=result.text))
+        end = self._chunk([ChunkChoice(delta=ChoiceDelta(), finish_reason=_finish_reason(result))])
+        end.system_fingerprint = _fingerprint(result)
+        chunks.append(end)
+        if self._with_usage:
+            chunks.append(self._chunk([], usage=_usage(result)))
+        return chunks
+
+    def encoded(self, chunk: ChatCompletionChunk) -> bytes:
+        return event(chunk.model_dump_json(exclude_none=True))
+
+    def _chunk(self, choices: list[ChunkChoice], usage: CompletionUsage | None = None) -> ChatCompletionChunk:
+        return ChatCompletionChunk(id=self.id, created=self._created, model=self._model, choices=choices, usage=usage)
+
+
+def _call_deltas(result: RunResult) -> list[ToolCallDelta]:
+    return [
+        ToolCallDelta(
+            index=index,
+            id=call.id,
+            type="function",
+            function=FunctionDelta(name=call.name, arguments=json.dumps(dict(call.arguments))),
+        )
+        for index, call in enumerate(result.pending)
+    ]
+
+
+def _id(run: RunResult | RunStarted) -> str:
+    return f"chatcmpl-{run.run_id}"
+
+
+def _fingerprint(result: RunResult) -> str | None:
+    return "offline" if result.offline else None
+
+
+def _finish_reason(result: RunResult) -> FinishReason:
+    if result.pending:
+        return "tool_calls"
+    last = next((message for message in reversed(result.messages) if isinstance(message, ModelResponse)), None)
+    if last is not None and last.finish_reason in ("length", "content_filter"):
+        return last.finish_reason
+    return "stop"
+
+
+def _usage(result: RunResult) -> CompletionUsage:
+    used = result.usage
+    return CompletionUsage(
+        prompt_tokens=used.input_tokens, completion_tokens=used.output_tokens, total_tokens=used.total_tokens
+    )

@@ -1,0 +1,301 @@
+"""The part of OpenAI's chat completions API that an agent can honour.
+
+What a request may hold and an agent can't honour is refused rather than ignored, except for hints that don't change
+an answer. Messages may hold more than is read here, for clients send back the messages that they were given.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from weaver_ai.gateway.schemas import Body
+
+__all__ = [
+    "AssistantMessage",
+    "ChatCompletion",
+    "ChatCompletionChunk",
+    "ChatRequest",
+    "Choice",
+    "ChoiceDelta",
+    "ChunkChoice",
+    "CompletionMessage",
+    "CompletionUsage",
+    "FinishReason",
+    "FunctionCall",
+    "InstructionMessage",
+    "Message",
+    "Model",
+    "ModelList",
+    "ToolCall",
+    "ToolMessage",
+    "UserMessage",
+]
+
+FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
+
+
+class TextContent(BaseModel):
+    type: Literal["text"]
+    text: str
+
+
+class ImageURL(BaseModel):
+    url: str = Field(min_length=1)
+
+
+class ImageContent(BaseModel):
+    type: Literal["image_url"]
+    image_url: ImageURL
+
+
+UserContent = Annotated[TextContent | ImageContent, Field(discriminator="type")]
+
+
+class FunctionCall(BaseModel):
+    """What the model wants called."""
+
+    name: str = Field(min_length=1)
+    arguments: str = Field(description="JSON.")
+
+
+class ToolCall(BaseModel):
+    """A call of a tool that the client runs."""
+
+    id: str = Field(min_length=1)
+    type: Literal["function"] = "function"
+    function: FunctionCall
+
+
+class InstructionMessage(BaseModel):
+    """Instructions in addition to the agent's own."""
+
+    role: Literal["system", "developer"]
+    content: str | list[TextContent]
+
+
+class UserMessage(BaseModel):
+    """What the user says; a workflow is given the text of the last one."""
+
+    role: Literal["user"]
+    content: str | list[UserContent]
+
+
+class AssistantMessage(BaseModel):
+    """What the agent answered before."""
+
+    role: Literal["assistant"]
+    content: str | list[TextContent] | None = None
+    tool_calls: list[ToolCall] | None = None
+
+
+class ToolMessage(BaseModel):
+    """What came of a tool that the client ran."""
+
+    role: Literal["tool"]
+    content: str | list[TextContent]
+    tool_call_id: str = Field(min_length=1)
+
+
+Message = Annotated[InstructionMessage | UserMessage | AssistantMessage | ToolMessage, Field(discriminator="role")]
+
+
+class FunctionDefinition(BaseModel):
+    name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
+    description: str | None = None
+    parameters: dict[str, Any] = Field(default_factory=lambda: {"type": "object", "properties": {}})
+    strict: bool | None = None
+
+
+class Tool(BaseModel):
+    type: Literal["function"]
+    function: FunctionDefinition
+
+
+class NamedFunction(BaseModel):
+    name: str
+
+
+class NamedToolChoice(BaseModel):
+    type: Literal["function"]
+    function: NamedFunction
+
+
+class TextFormat(BaseModel):
+    type: Literal["text"]
+
+
+class JSONSchema(BaseModel):
+    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
+    description: str | None = None
+    definition: dict[str, Any] = Field(alias="schema")
+    strict: bool | None = None
+
+
+class JSONSchemaFormat(BaseModel):
+    type: Literal["json_schema"]
+    json_schema: JSONSchema
+
+
+ResponseFormat = Annotated[TextFormat | JSONSchemaFormat, Field(discriminator="type")]
+
+
+class StreamOptions(BaseModel):
+    include_usage: bool = False
+    include_obfuscation: bool | None = None
+
+
+class ChatRequest(Body):
+    """A chat completion, where the model is an agent or a workflow."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"model": "support", "messages": [{"role": "user", "content": "refund order 7"}]}]
+        }
+    )
+
+    model: str = Field(min_length=1, description="The name of an agent or a workflow: see GET /v1/models.")
+    messages: list[Message] = Field(min_length=1)
+    stream: bool | None = False
+    stream_options: StreamOptions | None = None
+    tools: list[Tool] | None = Field(default=None, description="Tools that the client runs; the agent's own stay here.")
+    tool_choice: Literal["none", "auto", "required"] | NamedToolChoice | None = None
+    parallel_tool_calls: bool | None = None
+    response_format: ResponseFormat | None = None
+
+    # Passed on to the model
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    top_p: float | None = Field(default=None, ge=0, le=1)
+    max_tokens: int | None = Field(default=None, ge=1)
+    max_completion_tokens: int | None = Field(default=None, ge=1)
+    presence_penalty: float | None = Field(default=None, ge=-2, le=2)
+    frequency_penalty: float | None = Field(default=None, ge=-2, le=2)
+    logit_bias: dict[str, int] | None = None
+    seed: int | None = None
+    stop: str | list[str] | None = None
+
+    # Only these values can be honoured
+    n: Literal[1] | None = 1
+    logprobs: Literal[False] | None = None
+    modalities: list[Literal["text"]] | None = None
+
+    # Hints of the caller to its provider that change no answer
+    metadata: dict[str, Any] | None = None
+    prompt_cache_key: str | None = None
+    safety_identifier: str | None = None
+    service_tier: str | None = None
+    store: bool | None = None
+    user: str | None = None
+
+    @model_validator(mode="after")
+    def _options_of_a_stream(self) -> ChatRequest:
+        if self.stream_options is not None and not self.stream:
+            raise ValueError("stream_options needs stream to be true")
+        return self
+
+
+class CompletionMessage(BaseModel):
+    """The answer."""
+
+    role: Literal["assistant"] = "assistant"
+    content: str | None
+    refusal: None = None
+    tool_calls: list[ToolCall] | None = None
+
+
+class Choice(BaseModel):
+    """The one answer."""
+
+    index: int = 0
+    message: CompletionMessage
+    finish_reason: FinishReason
+    logprobs: None = None
+
+
+class PromptTokensDetails(BaseModel):
+    cached_tokens: int = 0
+
+
+class CompletionTokensDetails(BaseModel):
+    reasoning_tokens: int = 0
+
+
+class CompletionUsage(BaseModel):
+    """Tokens, over every model call of the run."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    prompt_tokens_details: PromptTokensDetails | None = None
+    completion_tokens_details: CompletionTokensDetails | None = None
+
+
+class ChatCompletion(BaseModel):
+    """The whole answer."""
+
+    id: str
+    object: Literal["chat.completion"] = "chat.completion"
+    created: int = Field(description="Unix time.")
+    model: str
+    choices: list[Choice]
+    usage: CompletionUsage | None = None
+    system_fingerprint: str | None = Field(default=None, description="`offline` when no real model answered.")
+
+
+class FunctionDelta(BaseModel):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class ToolCallDelta(BaseModel):
+    index: int
+    id: str | None = None
+    type: Literal["function"] | None = None
+    function: FunctionDelta
+
+
+class ChoiceDelta(BaseModel):
+    """What is new in the answer."""
+
+    role: Literal["assistant"] | None = None
+    content: str | None = None
+    tool_calls: list[ToolCallDelta] | None = None
+
+
+class ChunkChoice(BaseModel):
+    """The one answer, so far."""
+
+    index: int = 0
+    delta: ChoiceDelta
+    finish_reason: FinishReason | None = None
+
+
+class ChatCompletionChunk(BaseModel):
+    """A piece of a streamed answer."""
+
+    id: str
+    object: Literal["chat.completion.chunk"] = "chat.completion.chunk"
+    created: int
+    model: str
+    choices: list[ChunkChoice]
+    usage: CompletionUsage | None = None
+    system_fingerprint: str | None = None
+
+
+class Model(BaseModel):
+    """An agent or a workflow, as a model."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int = Field(description="Unix time at which this gateway started.")
+    owned_by: Literal["weaver"] = "weaver"
+
+
+class ModelList(BaseModel):
+    """Every agent and workflow."""
+
+    object: Literal["list"] = "list"
+    data: list[Model]

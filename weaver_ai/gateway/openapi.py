@@ -1,0 +1,111 @@
+"""The OpenAPI document: every error that a route can answer with, and what a stream looks like."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic.json_schema import models_json_schema
+
+from weaver_ai.gateway.auth import OPEN_PATHS
+from weaver_ai.gateway.limits import EVENT_STREAM
+from weaver_ai.gateway.problems import MEDIA_TYPE, Problem
+
+__all__ = ["describe", "event_stream", "problems"]
+
+_REASONS = {
+    400: "The body isn't valid JSON.",
+    401: "A key is needed, or the one that was sent isn't known.",
+    404: "There is nothing by that name.",
+    405: "The path doesn't take this method.",
+    406: "The `Accept` header takes nothing that is served here.",
+    409: "The idempotency key came with another body before.",
+    413: "The body is larger than this server takes.",
+    415: "The body isn't declared to be JSON.",
+    422: "The request doesn't fit; `errors` names each part that doesn't.",
+    429: "The queue is full, or the model provider's rate limit was hit; see `Retry-After`.",
+    500: "The run failed, or the server did.",
+    502: "The model provider failed, refused the request, or answered with something unusable.",
+    503: "Shutting down, or the model provider or the task engine can't be reached.",
+    504: "The model provider or the run took too long.",
+}
+_RETRY_AFTER = {"description": "Seconds after which a retry is worth it.", "schema": {"type": "integer", "minimum": 0}}
+_ID_HEADERS = {
+    "X-Request-ID": {"description": "The id that was sent, or a new one.", "schema": {"type": "string"}},
+    "traceparent": {"description": "The trace of this request (W3C Trace Context).", "schema": {"type": "string"}},
+}
+_HEADERS_OF = {
+    401: {"WWW-Authenticate": {"description": "How to authenticate.", "schema": {"type": "string"}}},
+    429: {"Retry-After": _RETRY_AFTER},
+    503: {"Retry-After": _RETRY_AFTER},
+}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route that can answer with these problems."""
+    return {
+        status: {
+            "description": _REASONS[status],
+            "headers": _HEADERS_OF.get(status, {}),
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+        for status in statuses
+    }
+
+
+def event_stream(description: str) -> dict[str, Any]:
+    """The 200 response of a route that streams only."""
+    return {"description": description, "content": {EVENT_STREAM: {"schema": {"type": "string"}}}}
+
+
+def describe(app: FastAPI, *, authenticated: bool) -> None:
+    """Let `app.openapi()` give the whole document, made once.
+
+    Args:
+        app: with all of its routes.
+        authenticated: whether clients need a key.
+    """
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _document(app, authenticated=authenticated)
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign] # FastAPI's documented way to extend it
+
+
+def _document(app: FastAPI, *, authenticated: bool) -> dict[str, Any]:
+    document = get_openapi(
+        title=app.title,
+        version=app.version,
+        summary=app.summary,
+        description=app.description,
+        routes=app.routes,
+        tags=app.openapi_tags,
+        license_info=app.license_info,
+    )
+    components = document.setdefault("components", {})
+    _, definitions = models_json_schema([(Problem, "serialization")], ref_template="#/components/schemas/{model}")
+    schemas = components.setdefault("schemas", {})
+    schemas.update(definitions["$defs"])
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            _complete(operation, authenticated=authenticated and path not in OPEN_PATHS)
+    if authenticated:
+        components["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
+    return document
+
+
+def _complete(operation: dict[str, Any], *, authenticated: bool) -> None:
+    added = [500, 401] if authenticated else [500]
+    if authenticated:
+        operation["security"] = [{"bearer": []}]
+    for status, response in problems(*added).items():
+        operation["responses"].setdefault(str(status), response)
+    for status, response in operation["responses"].items():
+        response["headers"] = {**response.get("headers", {}), **_ID_HEADERS}
+        response.setdefault("description", HTTPStatus(int(status)).phrase)

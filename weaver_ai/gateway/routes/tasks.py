@@ -1,0 +1,111 @@
+"""Tasks: work that goes on when its client has gone."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Path, Request, Response
+from pydantic import JsonValue
+from pydantic_core import to_json
+
+from weaver_ai.gateway.failures import report
+from weaver_ai.gateway.limits import EVENT_STREAM, negotiate, require_json
+from weaver_ai.gateway.openapi import event_stream, problems
+from weaver_ai.gateway.schemas import Task, TaskSubmission
+from weaver_ai.gateway.service import CurrentService
+from weaver_ai.gateway.streaming import EventStream, event
+from weaver_ai.tasks import Engine, TaskEvent, TaskRequest
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/v1/tasks", tags=["tasks"])
+
+TaskId = Annotated[str, Path(min_length=1, max_length=128, description="The `id` of the task.")]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        min_length=1,
+        max_length=255,
+        pattern=r"^[!-~]+$",
+        description="The same key with the same body gives the same task for a day; with another body, 409.",
+    ),
+]
+LastEventId = Annotated[
+    str | None, Header(max_length=128, description="The `id` of the last event that was read; the next ones follow.")
+]
+
+
+@router.post(
+    "",
+    operation_id="submit_task",
+    summary="Submit a task",
+    status_code=202,
+    responses={
+        202: {
+            "headers": {
+                "Location": {"description": "Path of the task.", "required": True, "schema": {"type": "string"}}
+            }
+        },
+        **problems(400, 404, 409, 413, 415, 422, 429, 503),
+    },
+    dependencies=[Depends(require_json)],
+)
+async def submit(
+    body: TaskSubmission, service: CurrentService, response: Response, idempotency_key: IdempotencyKey = None
+) -> Task:
+    """Accept work for an agent or a workflow and answer at once; it goes on when the client has gone."""
+    service.lifecycle.admit()
+    service.weaver.find_capability(body.capability)
+    record = await service.engine.submit(
+        TaskRequest(
+            capability=body.capability,
+            input=body.input,
+            priority=body.priority,
+            metadata=body.metadata,
+            idempotency_key=idempotency_key,
+        )
+    )
+    response.headers["location"] = f"/v1/tasks/{record.id}"
+    return Task.of(record)
+
+
+@router.get("/{task_id}", operation_id="read_task", summary="Read a task", responses=problems(404, 422, 503))
+async def read(task_id: TaskId, service: CurrentService) -> Task:
+    """The task as it stands: state, result or error, attempts, usage, cost and trace."""
+    return Task.of(await service.engine.status(task_id))
+
+
+@router.delete("/{task_id}", operation_id="cancel_task", summary="Cancel a task", responses=problems(404, 422, 503))
+async def cancel(task_id: TaskId, service: CurrentService) -> Task:
+    """Stop the task, queued or running; a finished one stays as it is."""
+    return Task.of(await service.engine.cancel(task_id))
+
+
+@router.get(
+    "/{task_id}/events",
+    operation_id="follow_task",
+    summary="Follow a task",
+    response_class=Response,
+    responses={
+        200: event_stream("The task's events; the last one ends the task."),
+        204: {"description": "The task has ended, and `Last-Event-ID` was its last event."},
+        **problems(404, 406, 422, 503),
+    },
+)
+async def follow(
+    request: Request, task_id: TaskId, service: CurrentService, last_event_id: LastEventId = None
+) -> Response:
+    """Server-sent events, from the first or from the one after `Last-Event-ID`, until the one that ends the task."""
+    negotiate(request.headers.get("accept"), [EVENT_STREAM])
+    return EventStream(_events(service.engine, task_id, last_event_id), lifecycle=service.lifecycle, report=report)
+
+
+async def _events(engine: Engine, task_id: str, after: str | None) -> AsyncGenerator[bytes, None]:
+    async for each in engine.events(task_id, after=after):
+        yield _encoded(each)
+
+
+def _encoded(each: TaskEvent) -> bytes:
+    data: dict[str, JsonValue] = {"type": each.type, "time": each.time.isoformat(), **each.data}
+    return event(to_json(data), name=each.type, id=each.id)

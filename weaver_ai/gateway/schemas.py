@@ -1,0 +1,240 @@
+"""The bodies of Weaver's own resources; OpenAI's are in `openai_schemas`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from weaver_ai.agents import RunResult
+from weaver_ai.tasks import Priority, TaskError, TaskRecord, TaskState
+
+__all__ = [
+    "AgentInfo",
+    "Body",
+    "Catalogue",
+    "Component",
+    "Cost",
+    "Health",
+    "Index",
+    "Ready",
+    "RunReport",
+    "RunRequest",
+    "RunUsage",
+    "Task",
+    "TaskFailure",
+    "TaskSubmission",
+    "ToolUse",
+    "Usage",
+    "WorkflowInfo",
+]
+
+Usage = Annotated[
+    Mapping[str, int] | None,
+    Field(description="Tokens, requests and tool calls; null when nothing was counted."),
+]
+Cost = Annotated[
+    float | None, Field(ge=0, description="US dollars; null when the price isn't known, never 0 for that.")
+]
+
+
+class RunUsage(BaseModel):
+    """Tokens, model requests and tool calls, over every step of a run."""
+
+    input_tokens: int = Field(ge=0)
+    output_tokens: int = Field(ge=0)
+    total_tokens: int = Field(ge=0)
+    requests: int = Field(ge=0)
+    tool_calls: int = Field(ge=0)
+
+
+class AgentInfo(BaseModel):
+    """An agent that can be run."""
+
+    name: str
+    capability: str = Field(description="What a task or a workflow asks for it by.")
+    description: str | None
+    models: list[str] = Field(description="The model that it runs on, and those that are tried after it, in order.")
+    offline: bool = Field(description="Whether that is the offline model, whose answers are made up.")
+
+
+class WorkflowInfo(BaseModel):
+    """A workflow that can be run."""
+
+    name: str
+    capability: str
+    description: str | None
+    input_schema: dict[str, Any] = Field(description="JSON schema of its input.")
+
+
+class Catalogue(BaseModel):
+    """Everything that can be run here."""
+
+    agents: list[AgentInfo]
+    workflows: list[WorkflowInfo]
+
+
+class Body(BaseModel):
+    """A request's body: a field that isn't known is refused, with a guess at what was meant."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class RunRequest(Body):
+    """What an agent or a workflow is run on."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"input": "refund order 7"}]})
+
+    input: JsonValue = Field(
+        description="Text for an agent; anything else is given to it as JSON. A workflow takes what its `input_schema` "
+        "in GET /v1/agents says."
+    )
+
+
+class ToolUse(BaseModel):
+    """A tool call that was made in a run."""
+
+    id: str
+    name: str
+    arguments: dict[str, JsonValue]
+    result: JsonValue
+    failed: bool = Field(description="Whether the model got an error for it.")
+
+
+class RunReport(BaseModel):
+    """What came of a run."""
+
+    run_id: str
+    name: str
+    kind: Literal["agent", "workflow"]
+    output: JsonValue = Field(description="What the agent or the workflow gave back.")
+    text: str = Field(description="The output as text.")
+    usage: RunUsage
+    cost: Cost = None
+    model: str | None = Field(description="The model that answered; several, comma-separated, in a workflow.")
+    provider: str | None
+    offline: bool = Field(description="Whether the offline model answered: what it says is made up.")
+    trace_id: str | None = Field(description="The trace to look at; null when telemetry is off.")
+    tool_calls: list[ToolUse]
+
+    @classmethod
+    def of(cls, result: RunResult) -> RunReport:
+        return cls.model_validate(result.to_json())
+
+
+class TaskSubmission(Body):
+    """Work for an agent or a workflow."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "capability": "support",
+                    "input": "refund order 7",
+                    "priority": "normal",
+                    "metadata": {"customer": "c-42"},
+                }
+            ]
+        }
+    )
+
+    capability: str = Field(min_length=1, max_length=200, description="What is to be done: see GET /v1/agents.")
+    input: JsonValue = Field(description="What the capability takes: text for most agents.")
+    priority: Priority = "normal"
+    metadata: dict[str, JsonValue] = Field(default_factory=dict, description="Kept with the task and handed back.")
+
+
+class TaskFailure(BaseModel):
+    """Why a task failed or was cancelled."""
+
+    code: str = Field(description="The last segment of a problem's `type`.", examples=["provider-timeout"])
+    message: str
+    hint: str | None = None
+    retry_after: float | None = Field(default=None, description="Seconds after which another task is worth it.")
+
+    @classmethod
+    def of(cls, error: TaskError) -> TaskFailure:
+        return cls(code=error.code, message=error.message, hint=error.hint, retry_after=error.retry_after)
+
+
+class Task(BaseModel):
+    """A task as it stands."""
+
+    task_id: str
+    capability: str
+    state: TaskState
+    input: JsonValue
+    priority: Priority
+    metadata: dict[str, JsonValue]
+    result: JsonValue = Field(description="What came of it; null until it has succeeded.")
+    error: TaskFailure | None = Field(description="Set exactly when the state is `failed` or `cancelled`.")
+    attempts: int = Field(ge=0)
+    usage: Usage = None
+    cost: Cost = None
+    trace_id: str | None = Field(description="The trace to look at, known from the first attempt on.")
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+    @classmethod
+    def of(cls, record: TaskRecord) -> Task:
+        return cls(
+            task_id=record.id,
+            capability=record.capability,
+            state=record.state,
+            input=record.input,
+            priority=record.priority,
+            metadata=dict(record.metadata),
+            result=record.result,
+            error=None if record.error is None else TaskFailure.of(record.error),
+            attempts=record.attempts,
+            usage=record.usage,
+            cost=record.cost,
+            trace_id=record.trace_id,
+            created_at=record.created_at,
+            started_at=record.started_at,
+            finished_at=record.finished_at,
+        )
+
+
+ComponentState = Literal["ok", "degraded", "down", "off", "configured", "unconfigured"]
+
+
+class Component(BaseModel):
+    """How one part of the service is."""
+
+    state: ComponentState = Field(description="`degraded` and `down` make the service degraded; the others don't.")
+    latency_ms: float | None = Field(default=None, ge=0, description="Of a round trip just made; null without one.")
+    reason: str | None = Field(default=None, description="Why it isn't `ok`.")
+
+
+class Health(BaseModel):
+    """The liveness report: answered with 200 as long as the process can answer."""
+
+    status: Literal["healthy", "degraded"]
+    service: str
+    version: str
+    telemetry_enabled: bool
+    agent: Literal["ok", "missing"] = Field(description="Whether there is an agent or a workflow to run.")
+    components: dict[str, Component]
+
+
+class Ready(BaseModel):
+    """Whether traffic should come here."""
+
+    ready: bool
+    service: str
+    telemetry: bool = Field(description="Whether telemetry is on.")
+    agent_ready: bool = Field(description="Whether there is an agent or a workflow to run.")
+
+
+class Index(BaseModel):
+    """What is served here."""
+
+    service: str
+    version: str
+    agents: list[str]
+    workflows: list[str]
+    links: dict[str, str]

@@ -1,0 +1,131 @@
+"""Server-sent events: sent as they come, kept alive while nothing comes, ended when the client leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
+
+from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from weaver_ai.gateway.disconnect import wait_for_disconnect
+from weaver_ai.gateway.lifecycle import Lifecycle, shutting_down
+from weaver_ai.gateway.limits import EVENT_STREAM
+from weaver_ai.gateway.problems import Described, ProblemResponse, problem_of
+
+__all__ = ["EventStream", "event"]
+
+HEARTBEAT_SECONDS = 15.0
+
+EventSource = AsyncGenerator[bytes, None]
+Reporter = Callable[[BaseException, Scope], Described]
+
+
+def event(data: str | bytes, *, name: str | None = None, id: str | None = None) -> bytes:  # noqa: A002 # the field's name
+    """One event whose data is JSON that has been serialised already."""
+    text = data.decode() if isinstance(data, bytes) else data
+    return format_sse_event(data_str=text, event=name, id=id)
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    error: Exception
+
+
+class _Ended:
+    """The source has no more events."""
+
+
+class EventStream(Response):
+    """A `text/event-stream` response over `source`, a generator of encoded events.
+
+    An error before the first event is answered with its own status, as if nothing were streamed; a later one is an
+    `error` event with the problem as its data. Without any event the answer is 204, which stops a browser's
+    EventSource from coming back. `source` runs in one task of its own, which is cancelled, and awaited,
+    when the client leaves and when a drain's grace is over.
+
+    Args:
+        source: closed when the stream ends, however it ends.
+        lifecycle: counts the stream as under way until it ends.
+        report: makes a problem of an error, and logs it when it must be.
+        heartbeat: seconds without an event after which a comment is sent.
+    """
+
+    media_type = EVENT_STREAM
+
+    def __init__(
+        self,
+        source: EventSource,
+        *,
+        lifecycle: Lifecycle,
+        report: Reporter = problem_of,
+        heartbeat: float = HEARTBEAT_SECONDS,
+    ) -> None:
+        self._source = source
+        self._lifecycle = lifecycle
+        self._report = report
+        self._heartbeat = heartbeat
+        self._queue: asyncio.Queue[bytes | _Failed | _Ended] = asyncio.Queue()
+        # One event waits: a client that doesn't read stops the run rather than filling the memory. The end always fits.
+        self._room = asyncio.Semaphore(1)
+        self.status_code = 200
+        self.background = None
+        self.init_headers({"cache-control": "no-store", "x-accel-buffering": "no"})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        producer = asyncio.create_task(self._produce())
+        sender = asyncio.create_task(self._forward(scope, receive, send))
+        watcher = asyncio.create_task(wait_for_disconnect(receive))
+        try:
+            with self._lifecycle.track(producer):
+                await asyncio.wait({sender, watcher}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (producer, sender, watcher):
+                task.cancel()
+            await asyncio.wait({producer, sender, watcher})
+        if not sender.cancelled():
+            sender.result()
+
+    async def _produce(self) -> None:
+        try:
+            async with contextlib.aclosing(self._source):
+                async for item in self._source:
+                    await self._room.acquire()
+                    self._queue.put_nowait(item)
+        except asyncio.CancelledError:
+            self._queue.put_nowait(_Failed(shutting_down()))  # when the client has gone nobody takes this
+            raise
+        except Exception as error:  # noqa: BLE001 # whatever it was, the client is told, and `report` logs it
+            self._queue.put_nowait(_Failed(error))
+        else:
+            self._queue.put_nowait(_Ended())
+
+    async def _forward(self, scope: Scope, receive: Receive, send: Send) -> None:
+        first = await self._next()
+        if isinstance(first, _Failed):
+            await ProblemResponse(self._report(first.error, scope))(scope, receive, send)
+            return
+        if isinstance(first, _Ended):
+            await Response(status_code=204)(scope, receive, send)
+            return
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        item: bytes | _Failed | _Ended = first
+        while isinstance(item, bytes):
+            await send({"type": "http.response.body", "body": item, "more_body": True})
+            self._room.release()
+            item = await self._next()
+        last = b""
+        if isinstance(item, _Failed):
+            problem = self._report(item.error, scope).problem
+            last = event(problem.model_dump_json(exclude_none=True), name="error")
+        await send({"type": "http.response.body", "body": last, "more_body": False})
+
+    async def _next(self) -> bytes | _Failed | _Ended:
+        try:
+            async with asyncio.timeout(self._heartbeat):
+                return await self._queue.get()
+        except TimeoutError:
+            return KEEPALIVE_COMMENT
