@@ -12,13 +12,15 @@ if TYPE_CHECKING:
     from weaver_ai.testing.capture import Capture
     from weaver_ai.testing.invariants import Invariants
     from weaver_ai.testing.live import Spans
+    from weaver_ai.testing.logs import Logs
+    from weaver_ai.testing.metrics import Metrics
     from weaver_ai.testing.traced import TracedTest
 
-__all__ = ["invariants", "spans"]
+__all__ = ["invariants", "logs", "metrics", "spans"]
 
 _CAPTURE = pytest.StashKey["Capture"]()
 _TRACED = pytest.StashKey["TracedTest"]()
-_FIXTURES = frozenset({"invariants", "spans"})
+_FIXTURES = frozenset(__all__)
 _CHECKS = {  # the same names and defaults as testing.invariants.CHECKS, which this module must not load
     "open": ("a span that never ended", True),
     "context": ("a span or a value left in the OpenTelemetry context", True),
@@ -108,8 +110,8 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     traced = item.stash.get(_TRACED, None)
-    if traced is not None and (section := traced.section(report, call)):
-        report.sections.append(section)
+    if traced is not None:
+        report.sections.extend(traced.sections(report, call, spans="spans" in getattr(item, "fixturenames", ())))
     return report
 
 
@@ -138,6 +140,26 @@ def spans(request: pytest.FixtureRequest) -> Spans:
     from weaver_ai.testing.live import Spans
 
     return Spans(_trace(request.node).recording, colour=_colour(request.config))
+
+
+@pytest.fixture
+def logs(request: pytest.FixtureRequest) -> Logs:
+    """The log records that are written through OpenTelemetry in this test; each knows its span."""
+    recording = _trace(request.node).recording
+    _capture(request.config).record_logs()
+    from weaver_ai.testing.logs import Logs
+
+    return Logs(recording)
+
+
+@pytest.fixture
+def metrics(request: pytest.FixtureRequest) -> Metrics:
+    """What OpenTelemetry's instruments measure in this test."""
+    recording = _trace(request.node).recording
+    _capture(request.config).record_metrics()
+    from weaver_ai.testing.metrics import Metrics
+
+    return Metrics(recording)
 
 
 @pytest.fixture

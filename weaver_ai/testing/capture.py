@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span
 from opentelemetry.trace import get_current_span
 
 from weaver_ai.testing import taps
-from weaver_ai.testing.fallback import replace_proxies
+from weaver_ai.testing.fallback import replace_trace_proxies
 from weaver_ai.testing.origin import ATTRIBUTE, BODY, Captured, Origin, captured_of
 from weaver_ai.testing.patches import Patches
 from weaver_ai.testing.recording import Recording
 from weaver_ai.testing.why import why_empty
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk._logs import ReadWriteLogRecord
+
+    from weaver_ai.testing.metric_taps import Measurement
 
 __all__ = ["Capture"]
 
@@ -49,8 +55,22 @@ class Capture:
         """Keep the spans of the running test from here on."""
         self.every_span = every_span
         self._recording = Recording(self._now, explain=why_empty)
-        replace_proxies(self._fallback, lambda: self._recording is not None)
+        replace_trace_proxies(self._fallback)
         return self._recording
+
+    def record_logs(self) -> None:
+        """Keep the log records of the running test too."""
+        taps.tap("logs")
+        from weaver_ai.testing.log_taps import replace_log_proxies  # noqa: PLC0415 # loads the SDK's logs only here
+
+        replace_log_proxies(self._fallback)
+
+    def record_metrics(self) -> None:
+        """Keep the measurements of the running test too."""
+        taps.tap("metrics")
+        from weaver_ai.testing.metric_taps import replace_metric_proxies  # noqa: PLC0415 # loads the SDK's metrics only here
+
+        replace_metric_proxies(self._fallback)
 
     def end(self) -> None:
         """What this test began and has not ended is late from now on."""
@@ -124,6 +144,14 @@ class Capture:
         elif span is not captured.handed:
             captured.rewritten = span
 
+    def logged(self, record: ReadWriteLogRecord) -> None:
+        if self._recording is not None and self._of_running_test(record.log_record.context):
+            self._recording.logs.append(record)
+
+    def measured(self, measurement: Measurement) -> None:
+        if self._recording is not None and self._of_running_test(measurement.context):
+            self._recording.measurements.append(measurement)
+
     def discarded(self, name: str) -> None:
         if self._recording is not None:
             self._recording.discarded.append(name)
@@ -135,6 +163,11 @@ class Capture:
             self._recording.forced += 1
         else:
             self._recording.dropped.append(name)
+
+    def _of_running_test(self, context: Context | None) -> bool:
+        captured = captured_of(get_current_span(context))
+        origin = captured.origin if captured and captured.origin.is_test else self._root()
+        return origin is self._now
 
     def _origin(self, span: Span, parent: Captured | None) -> Origin:
         named = span.parent

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from weaver_ai.spans import Span
 from weaver_ai.spans.sdk import from_sdk
 from weaver_ai.testing.origin import Captured, Origin
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk._logs import ReadWriteLogRecord
+
+    from weaver_ai.testing.metric_taps import Measurement
 
 __all__ = ["Recording"]
 
@@ -22,6 +28,8 @@ class Recording:
         dropped: how many spans the provider's sampler left out of the record.
         forced: how many it would have left out, had the recording not asked for every span.
         discarded: names of spans that were started on a no-op tracer.
+        logs: log records, as the last processor left them.
+        measurements: what instruments were given, in order.
         outside: how many spans began in fixtures of a wider scope while this test was set up.
     """
 
@@ -32,6 +40,8 @@ class Recording:
         self.forced = 0
         self.discarded: list[str] = []
         self.outside = 0
+        self.logs: list[ReadWriteLogRecord] = []
+        self.measurements: list[Measurement] = []
         self._explain = explain
         self._captured: list[Captured] = []
         self._ended: list[Captured] = []

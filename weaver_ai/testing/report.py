@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from weaver_ai.spans.render import Style, tree_lines
 from weaver_ai.spans.tree import Forest
+from weaver_ai.testing.logs import lines_of
 from weaver_ai.testing.recording import Recording
 
-__all__ = ["trace_lines"]
+__all__ = ["log_lines", "trace_lines"]
 
 
 def trace_lines(recording: Recording, *, colour: bool = False, budget: int = 40) -> Iterator[str]:
@@ -28,3 +29,11 @@ def trace_lines(recording: Recording, *, colour: bool = False, budget: int = 40)
         yield f"left out by the provider's sampler: {len(recording.dropped)}"
     if recording.forced:
         yield f"the provider's sampler would have left out: {recording.forced}"
+
+
+def log_lines(recording: Recording, *, budget: int = 40) -> Iterator[str]:
+    """The log records, the last of them if there are more than `budget`."""
+    lines = lines_of(recording)
+    if len(lines) > budget:
+        yield f"{len(lines) - budget} earlier ones are left out"
+    yield from lines[-budget:]

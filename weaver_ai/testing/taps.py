@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from opentelemetry.context import Context
 from opentelemetry.sdk import trace as sdk
@@ -20,7 +20,12 @@ from opentelemetry.trace import NoOpTracer
 from weaver_ai.testing.patches import Patches
 from weaver_ai.testing.sampling import Verdicts, replace_samplers
 
-__all__ = ["Sink", "current", "pop", "push"]
+if TYPE_CHECKING:
+    from opentelemetry.sdk._logs import ReadWriteLogRecord
+
+    from weaver_ai.testing.metric_taps import Measurement
+
+__all__ = ["Signal", "Sink", "current", "pop", "push", "tap"]
 
 
 class Sink(Verdicts, Protocol):
@@ -42,9 +47,20 @@ class Sink(Verdicts, Protocol):
         """A span was started on a no-op tracer."""
         ...
 
+    def logged(self, record: ReadWriteLogRecord) -> None:
+        """The processors are done with this log record; the last version that any of them was given."""
+        ...
+
+    def measured(self, measurement: Measurement) -> None:
+        """An instrument took a measurement."""
+        ...
+
+
+Signal: TypeAlias = Literal["logs", "metrics"]
 
 _sinks: list[Sink] = []
 _patches = Patches()
+_tapped: set[Signal] = set()
 
 
 def push(sink: Sink) -> None:
@@ -59,6 +75,22 @@ def pop(sink: Sink) -> None:
     _sinks.remove(sink)
     if not _sinks:
         _patches.undo()
+        _tapped.clear()
+
+
+def tap(signal: Signal) -> None:
+    """Tell of this signal too, until the last sink is gone. Only then is its part of the SDK imported."""
+    if signal in _tapped:
+        return
+    if signal == "logs":
+        from weaver_ai.testing.log_taps import tap_logs  # noqa: PLC0415 # see above
+
+        tap_logs(_patches, current)
+    else:
+        from weaver_ai.testing.metric_taps import tap_metrics  # noqa: PLC0415
+
+        tap_metrics(_patches, current)
+    _tapped.add(signal)
 
 
 def current() -> Sink | None:

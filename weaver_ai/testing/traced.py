@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import pytest
 from opentelemetry.context import get_current
@@ -13,9 +13,11 @@ from opentelemetry.context import get_current
 from weaver_ai.testing.capture import Capture
 from weaver_ai.testing.context import ContextGuard
 from weaver_ai.testing.invariants import CHECKS, Invariants, explain, settle, violations
-from weaver_ai.testing.report import trace_lines
+from weaver_ai.testing.report import log_lines, trace_lines
 
-__all__ = ["TracedTest", "Wishes"]
+__all__ = ["Section", "TracedTest", "Wishes"]
+
+Section: TypeAlias = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +90,13 @@ class TracedTest:
         found = list(violations(self.recording, self._context.leaks, self.invariants))
         return "\n".join(explain(self._node_id, found)) if found else None
 
-    def section(self, report: pytest.TestReport, call: pytest.CallInfo[None]) -> tuple[str, str] | None:
-        """The trace, for the report of a phase that failed."""
+    def sections(self, report: pytest.TestReport, call: pytest.CallInfo[None], *, spans: bool) -> Iterator[Section]:
+        """What was recorded, for the report of a phase that failed; `spans` says that the test asked for them."""
         if report.when == "call":
             self._passed = call.excinfo is None
         if not report.failed:
-            return None
-        return "trace", "\n".join(trace_lines(self.recording, colour=self._colour))
+            return
+        if spans or self.recording.version:
+            yield "trace", "\n".join(trace_lines(self.recording, colour=self._colour))
+        if self.recording.logs:
+            yield "logs", "\n".join(log_lines(self.recording))

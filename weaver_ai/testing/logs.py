@@ -1,0 +1,196 @@
+"""The `logs` fixture's object: the OpenTelemetry log records of a test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, TypeAlias, final
+
+from weaver_ai.spans import Scope, Span
+from weaver_ai.spans.values import MISSING, show
+from weaver_ai.testing.recording import Recording
+from weaver_ai.testing.signals import Condition, Signal, Text, conditions_on_attributes, text
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk._logs import ReadWriteLogRecord
+
+__all__ = ["Log", "Logs", "Severity", "lines_of"]
+
+Severity: TypeAlias = Literal["unspecified", "trace", "debug", "info", "warn", "error", "fatal"]
+
+_SEVERITIES: Sequence[Severity] = ("trace", "debug", "info", "warn", "error", "fatal")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Log:
+    """One log record. Equal only to itself.
+
+    Attributes:
+        severity: the name of the range that `severity_number` lies in (logs data model, SeverityNumber).
+        time: nanoseconds since the epoch; when it was observed, if it doesn't say when it happened.
+        span: the span of this test in which it was written, as it is now; None if it was written in none.
+    """
+
+    body: object
+    severity: Severity = "unspecified"
+    severity_number: int = 0
+    attributes: Mapping[str, object] = field(default_factory=dict)
+    event_name: str | None = None
+    time: int = 0
+    scope: Scope = field(default_factory=Scope)
+    trace_id: str | None = None
+    span_id: str | None = None
+    span: Span | None = None
+
+
+@final
+class Logs(Signal[Log]):
+    """What the code under test logged through OpenTelemetry, whichever provider it went to.
+
+    Every verb takes the same conditions. `body` and `span` (the name of the span it was written in): exact,
+    `*` for any run of characters, a compiled regex, or a predicate. `attributes`: as for spans.
+
+    Example:
+        >>> logs.one("refund *", {"order": 7}, severity="warn", span="execute_tool refund")
+    """
+
+    noun = "log"
+
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+
+    def one(
+        self,
+        body: Text | None = None,
+        attributes: Mapping[str, object] | None = None,
+        *,
+        severity: Severity | None = None,
+        event_name: str | None = None,
+        span: Text | None = None,
+    ) -> Log:
+        """The only log that is so; with none or several the test fails."""
+        __tracebackhide__ = True
+        return self._one(list(_asked(body, attributes, severity, event_name, span)))
+
+    def first(
+        self,
+        body: Text | None = None,
+        attributes: Mapping[str, object] | None = None,
+        *,
+        severity: Severity | None = None,
+        event_name: str | None = None,
+        span: Text | None = None,
+    ) -> Log:
+        """The earliest of at least one."""
+        __tracebackhide__ = True
+        return self._some(list(_asked(body, attributes, severity, event_name, span)))[0]
+
+    def some(
+        self,
+        body: Text | None = None,
+        attributes: Mapping[str, object] | None = None,
+        *,
+        severity: Severity | None = None,
+        event_name: str | None = None,
+        span: Text | None = None,
+    ) -> list[Log]:
+        """At least one, in the order in which they were written."""
+        __tracebackhide__ = True
+        return self._some(list(_asked(body, attributes, severity, event_name, span)))
+
+    def all(
+        self,
+        body: Text | None = None,
+        attributes: Mapping[str, object] | None = None,
+        *,
+        severity: Severity | None = None,
+        event_name: str | None = None,
+        span: Text | None = None,
+    ) -> list[Log]:
+        """Any number, in the order in which they were written."""
+        return self._find(list(_asked(body, attributes, severity, event_name, span)))
+
+    def none(
+        self,
+        body: Text | None = None,
+        attributes: Mapping[str, object] | None = None,
+        *,
+        severity: Severity | None = None,
+        event_name: str | None = None,
+        span: Text | None = None,
+    ) -> None:
+        """Fails if there is one."""
+        __tracebackhide__ = True
+        self._none(list(_asked(body, attributes, severity, event_name, span)))
+
+    def count(
+        self,
+        body: Text | None = None,
+        attributes: Mapping[str, object] | None = None,
+        *,
+        severity: Severity | None = None,
+        event_name: str | None = None,
+        span: Text | None = None,
+    ) -> int:
+        """How many there are."""
+        return len(self._find(list(_asked(body, attributes, severity, event_name, span))))
+
+    def _items(self) -> list[Log]:
+        return _logs(self._recording)
+
+    def _line(self, item: Log) -> str:
+        return _line(item)
+
+
+def lines_of(recording: Recording) -> list[str]:
+    """Each log record in one line."""
+    return [_line(log) for log in _logs(recording)]
+
+
+def _logs(recording: Recording) -> list[Log]:
+    spans = {(span.trace_id, span.span_id): span for span in recording.snapshot()}
+    return [_read(record, spans) for record in tuple(recording.logs)]
+
+
+def _line(log: Log) -> str:
+    attributes = f" {show(log.attributes)}" if log.attributes else ""
+    where = f" in {log.span.name!r}" if log.span else ""
+    return f"{log.severity:<5} {show(log.body)}{attributes}{where}"
+
+
+def _asked(
+    body: Text | None,
+    attributes: Mapping[str, object] | None,
+    severity: Severity | None,
+    event_name: str | None,
+    span: Text | None,
+) -> Iterator[Condition[Log]]:
+    if body is not None:
+        yield text("body", body, lambda log: log.body)
+    if severity is not None:
+        yield Condition("severity", severity, lambda log: log.severity)
+    if event_name is not None:
+        yield text("event_name", event_name, lambda log: log.event_name)
+    if span is not None:
+        yield text("span", span, lambda log: log.span.name if log.span else MISSING)
+    yield from conditions_on_attributes(attributes, lambda log: log.attributes)
+
+
+def _read(record: ReadWriteLogRecord, spans: Mapping[tuple[str, str], Span]) -> Log:
+    written = record.log_record
+    trace_id = f"{written.trace_id:032x}" if written.trace_id else None
+    span_id = f"{written.span_id:016x}" if written.span_id else None
+    number = written.severity_number.value if written.severity_number else 0
+    scope = record.instrumentation_scope
+    return Log(
+        body=written.body,
+        severity=_SEVERITIES[(number - 1) // 4] if number else "unspecified",
+        severity_number=number,
+        attributes=dict(written.attributes or {}),
+        event_name=written.event_name,
+        time=written.timestamp or written.observed_timestamp or 0,
+        scope=Scope(scope.name, scope.version) if scope else Scope(),
+        trace_id=trace_id,
+        span_id=span_id,
+        span=spans.get((trace_id, span_id)) if trace_id and span_id else None,
+    )

@@ -1,0 +1,150 @@
+"""The `metrics` fixture's object: what instruments measured in a test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, final
+
+from weaver_ai.spans import Scope
+from weaver_ai.spans.values import show
+from weaver_ai.testing.metric_taps import Measurement, observe
+from weaver_ai.testing.recording import Recording
+from weaver_ai.testing.signals import Condition, Signal, Text, conditions_on_attributes, text
+
+__all__ = ["Kind", "Metric", "Metrics"]
+
+Kind: TypeAlias = Literal["counter", "up_down_counter", "histogram", "gauge"]
+
+_KINDS: Mapping[str, Kind] = {
+    "Counter": "counter",
+    "ObservableCounter": "counter",
+    "UpDownCounter": "up_down_counter",
+    "ObservableUpDownCounter": "up_down_counter",
+    "Histogram": "histogram",
+    "Gauge": "gauge",
+    "ObservableGauge": "gauge",
+}
+_Key: TypeAlias = tuple[str, str, frozenset[tuple[str, str]]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Metric:
+    """One time series: an instrument, and one set of attributes. Equal only to itself.
+
+    Attributes:
+        value: what it grew by in this test (counters), the sum of what was recorded (histograms), or the
+            last value (gauges).
+        values: each measurement, in order; of an observable instrument, the one value that it has now.
+    """
+
+    name: str
+    kind: Kind
+    unit: str
+    attributes: Mapping[str, object]
+    scope: Scope
+    value: float
+    values: tuple[float, ...]
+
+    @property
+    def count(self) -> int:
+        """How many measurements there were."""
+        return len(self.values)
+
+
+@final
+class Metrics(Signal[Metric]):
+    """What the code under test measured since the test began, whichever provider it went to.
+
+    It is what the instruments were given: before views, aggregation and export. Every verb takes the
+    instrument's name (exact, `*` for any run of characters, a compiled regex, or a predicate; lower case, as
+    the SDK makes it) and attributes, as for spans.
+
+    Example:
+        >>> metrics.one("gen_ai.client.token.usage", {"gen_ai.token.type": "input"}).value
+        12
+    """
+
+    noun = "metric"
+
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+        self._before = {_key(measurement): measurement.value for measurement in observe()}
+
+    def one(self, name: Text, attributes: Mapping[str, object] | None = None) -> Metric:
+        """The only series that is so; with none or several the test fails."""
+        __tracebackhide__ = True
+        return self._one(list(_asked(name, attributes)))
+
+    def first(self, name: Text, attributes: Mapping[str, object] | None = None) -> Metric:
+        """The series that was measured first, of at least one."""
+        __tracebackhide__ = True
+        return self._some(list(_asked(name, attributes)))[0]
+
+    def some(self, name: Text, attributes: Mapping[str, object] | None = None) -> list[Metric]:
+        """At least one series."""
+        __tracebackhide__ = True
+        return self._some(list(_asked(name, attributes)))
+
+    def all(self, name: Text = "*", attributes: Mapping[str, object] | None = None) -> list[Metric]:
+        """Any number of series."""
+        return self._find(list(_asked(name, attributes)))
+
+    def none(self, name: Text, attributes: Mapping[str, object] | None = None) -> None:
+        """Fails if there is such a series."""
+        __tracebackhide__ = True
+        self._none(list(_asked(name, attributes)))
+
+    def count(self, name: Text = "*", attributes: Mapping[str, object] | None = None) -> int:
+        """How many series there are."""
+        return len(self._find(list(_asked(name, attributes))))
+
+    def total(self, name: Text, attributes: Mapping[str, object] | None = None) -> float:
+        """The sum of `value` over at least one series, whatever their other attributes."""
+        __tracebackhide__ = True
+        return sum(metric.value for metric in self._some(list(_asked(name, attributes))))
+
+    def _items(self) -> list[Metric]:
+        series: dict[_Key, list[Measurement]] = {}
+        for measurement in tuple(self._recording.measurements):
+            series.setdefault(_key(measurement), []).append(measurement)
+        found = [_series(measurements) for measurements in series.values()]
+        return [*found, *self._observed()]
+
+    def _observed(self) -> Iterator[Metric]:
+        for measurement in observe():
+            metric = _series([measurement])
+            before = 0.0 if metric.kind == "gauge" else self._before.get(_key(measurement), 0.0)
+            if metric.kind == "gauge" or measurement.value != before:
+                yield _series([measurement], before)
+
+    def _line(self, item: Metric) -> str:
+        unit = f" {item.unit}" if item.unit else ""
+        return f"{item.name} {item.value:g}{unit} ({item.kind}){f' {show(item.attributes)}' if item.attributes else ''}"
+
+
+def _asked(name: Text, attributes: Mapping[str, object] | None) -> Iterator[Condition[Metric]]:
+    yield text("name", name, lambda metric: metric.name)
+    yield from conditions_on_attributes(attributes, lambda metric: metric.attributes)
+
+
+def _key(measurement: Measurement) -> _Key:
+    instrument = measurement.instrument
+    pairs = frozenset((key, repr(value)) for key, value in (measurement.attributes or {}).items())
+    return instrument.instrumentation_scope.name, instrument.name, pairs
+
+
+def _series(measurements: Sequence[Measurement], before: float = 0.0) -> Metric:
+    last = measurements[-1]
+    instrument = last.instrument
+    kind = _KINDS[type(instrument).__name__.removeprefix("_")]
+    values = tuple(measurement.value for measurement in measurements)
+    return Metric(
+        name=instrument.name,
+        kind=kind,
+        unit=instrument.unit,
+        attributes=dict(last.attributes or {}),
+        scope=Scope(instrument.instrumentation_scope.name, instrument.instrumentation_scope.version),
+        value=values[-1] if kind == "gauge" else sum(values) - before,
+        values=values,
+    )
