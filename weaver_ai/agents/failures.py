@@ -86,10 +86,10 @@ def failure_of(error: Exception, *, name: str, kind: str, providers: Mapping[str
         return _of_group(error, providers)
     if isinstance(error, ModelAPIError):
         return _of_model(error, providers)
-    return _of_run(error, name, kind)
+    return _of_run(error, name, kind, providers)
 
 
-def _of_run(error: Exception, name: str, kind: str) -> WeaverError:  # noqa: PLR0911 - a table
+def _of_run(error: Exception, name: str, kind: str, providers: Mapping[str, str]) -> WeaverError:
     subject = f"the {kind} {name!r}"
     match error:
         case AgentRunTimedOut():
@@ -100,14 +100,21 @@ def _of_run(error: Exception, name: str, kind: str) -> WeaverError:  # noqa: PLR
             return RunFailed(f"{subject} went over its usage limit")
         case ConcurrencyLimitExceeded():
             return QueueFull(f"{subject} has too many runs waiting", retry_after=1.0)
-        case ContentFilterError():
-            return ProviderInvalidResponse(f"the model of {subject} refused to answer: content filter")
-        case OutputTokenLimitExceeded():
-            return ProviderInvalidResponse(f"the model of {subject} ran into its output token limit")
         case UnexpectedModelBehavior():
-            return ProviderInvalidResponse(f"the model of {subject} never gave a usable answer")
+            # The error doesn't name the model; with only one to choose from it is that one.
+            ((model, provider),) = providers.items() if len(providers) == 1 else ((None, None),)
+            message = f"the model of {subject} {_misbehaviour(error)}"
+            return ProviderInvalidResponse(message, provider=provider, model=model)
         case _:
             return RunFailed(f"{subject} failed", hint="the cause is in the log and on the trace, under this trace id")
+
+
+def _misbehaviour(error: UnexpectedModelBehavior) -> str:
+    if isinstance(error, ContentFilterError):
+        return "refused to answer: content filter"
+    if isinstance(error, OutputTokenLimitExceeded):
+        return "ran into its output token limit"
+    return "never gave a usable answer"
 
 
 @dataclass(frozen=True, slots=True)

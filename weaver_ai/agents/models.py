@@ -14,6 +14,7 @@ from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.providers import Provider
 from pydantic_ai.settings import ModelSettings
 
+from weaver_ai.agents.guard import GuardedModel
 from weaver_ai.agents.offline import OFFLINE_MODEL, OfflineModel
 from weaver_ai.agents.registry import RegisteredAgent
 from weaver_ai.errors import SettingsError
@@ -152,11 +153,11 @@ class Models:
         if vendor == "anthropic":
             from pydantic_ai.models.anthropic import AnthropicModel  # noqa: PLC0415 - imports anthropic
 
-            return AnthropicModel(model_name, provider=provider, settings=settings)
+            return GuardedModel(AnthropicModel(model_name, provider=provider, settings=settings))
         from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel  # noqa: PLC0415 - imports openai
 
         kind = OpenAIChatModel if prefix == "openai-chat" else OpenAIResponsesModel
-        return kind(model_name, provider=provider, settings=settings)
+        return GuardedModel(kind(model_name, provider=provider, settings=settings))
 
     def _model_settings(self, *, chained: bool) -> ModelSettings:
         seconds = self._settings.provider_timeout_seconds

@@ -164,7 +164,7 @@ class Runner:
                 await job.tell(
                     RunStarted(run_id=job.run_id, name=entry.name, kind="agent", trace_id=current_trace_id())
                 )
-                with job.limits(entry):
+                with job.limits(entry, self._providers_of(entry)):
                     async with asyncio.timeout_at(job.deadline):
                         part = await self._agent(entry, value, job)
             else:
@@ -223,7 +223,7 @@ class Runner:
         )
         await job.tell(StepStarted(step=step, name=entry.name, capability=entry.capability))
         if isinstance(entry, RegisteredAgent):
-            with job.limits(entry):
+            with job.limits(entry, self._providers_of(entry)):
                 part = await self._agent(entry, value, job, step)
         else:
             part = await self._workflow(entry, value, job, f"{step}.")
@@ -243,7 +243,6 @@ class Runner:
 
     async def _agent(self, entry: RegisteredAgent, value: object, job: _Job, step: str | None = None) -> _Part:
         model = self.models.of(entry)
-        job.providers.update((leaf.model_name, leaf.system) for leaf in leaves(model))
         prompt = _prompt(entry, value, job.options if step is None else RunOptions())
         options = job.options if step is None else RunOptions()
         run_id = job.run_id if step is None else f"{job.run_id}-{step}"
@@ -285,6 +284,9 @@ class Runner:
                 job.ledger.add(Usage.of(usage), cost)
         return _Part.of(result, usage, cost, watch)
 
+    def _providers_of(self, entry: RegisteredAgent) -> dict[str, str]:
+        return {leaf.model_name: leaf.system for leaf in leaves(self.models.of(entry))}
+
 
 @dataclass(slots=True)
 class _Job:
@@ -296,11 +298,10 @@ class _Job:
     emit: Emit | None
     deadline: float
     seconds: float
-    providers: dict[str, str] = field(default_factory=dict)
 
     def counting(self, ledger: Ledger) -> _Job:
         """The same run, with what its steps use in another ledger."""
-        return _Job(self.run_id, self.options, ledger, self.emit, self.deadline, self.seconds, self.providers)
+        return _Job(self.run_id, self.options, ledger, self.emit, self.deadline, self.seconds)
 
     async def tell(self, event: RunEvent) -> None:
         if self.emit is not None:
@@ -312,8 +313,8 @@ class _Job:
         return Relay(attributes=attributes, deadline=self.deadline, emit=self.emit, step=step)
 
     @contextmanager
-    def limits(self, entry: Entry) -> Iterator[None]:
-        """Give whatever leaves the block its class of `weaver_ai.errors`."""
+    def limits(self, entry: Entry, providers: Mapping[str, str] | None = None) -> Iterator[None]:
+        """Give whatever leaves the block its class of `weaver_ai.errors`; `providers` is by model name."""
         try:
             yield
         except CapabilityNotFound as error:
@@ -322,12 +323,12 @@ class _Job:
         except WeaverError:
             raise
         except Exception as error:
-            raise self._failure(error, entry) from error
+            raise self._failure(error, entry, providers or {}) from error
 
-    def _failure(self, error: Exception, entry: Entry) -> WeaverError:
+    def _failure(self, error: Exception, entry: Entry, providers: Mapping[str, str]) -> WeaverError:
         if isinstance(error, TimeoutError) and asyncio.get_running_loop().time() >= self.deadline:
             return RunTimeout(f"the {entry.kind} {entry.name!r} took longer than {self.seconds:g} seconds")
-        failure = failure_of(error, name=entry.name, kind=entry.kind, providers=self.providers)
+        failure = failure_of(error, name=entry.name, kind=entry.kind, providers=providers)
         if type(failure) is RunFailed:
             log_error(f"the {entry.kind} failed", exception=error)
         return failure

@@ -1,0 +1,70 @@
+"""A provider's answer that can't be right is the provider's failure, not an answer and not a bug of the caller."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+from pydantic_ai import RunContext
+from pydantic_ai.exceptions import AgentRunError, ModelAPIError, UnexpectedModelBehavior, UserError
+from pydantic_ai.messages import ModelMessage, ModelResponse
+from pydantic_ai.models import ModelRequestParameters, StreamedResponse
+from pydantic_ai.models.wrapper import WrapperModel
+from pydantic_ai.settings import ModelSettings
+
+__all__ = ["GuardedModel"]
+
+
+class GuardedModel(WrapperModel):
+    """Raises ModelAPIError, on which a fallback chain goes on, for two things that pydantic-ai lets through.
+
+    A body of good JSON in a wrong shape, at which the client's code stumbles with a TypeError or the like; and an
+    answer that ended without a reason to end, as when a proxy closes a stream early, which would pass for complete.
+    """
+
+    async def request(
+        self,
+        messages: list[ModelMessage],
+        model_settings: ModelSettings | None,
+        model_request_parameters: ModelRequestParameters,
+    ) -> ModelResponse:
+        try:
+            response = await super().request(messages, model_settings, model_request_parameters)
+        except Exception as error:
+            if _is_sorted(error):
+                raise
+            raise self._unreadable() from error
+        self._check(response)
+        return response
+
+    @asynccontextmanager
+    async def request_stream(
+        self,
+        messages: list[ModelMessage],
+        model_settings: ModelSettings | None,
+        model_request_parameters: ModelRequestParameters,
+        run_context: RunContext[Any] | None = None,
+    ) -> AsyncGenerator[StreamedResponse]:
+        async with AsyncExitStack() as stack:
+            opening = super().request_stream(messages, model_settings, model_request_parameters, run_context)
+            try:
+                stream = await stack.enter_async_context(opening)
+            except Exception as error:
+                if _is_sorted(error):
+                    raise
+                raise self._unreadable() from error
+            yield stream
+            self._check(stream.get())
+
+    def _check(self, response: ModelResponse) -> None:
+        if response.finish_reason is None and response.state in {"complete", "incomplete"}:
+            raise ModelAPIError(self.model_name, "the answer ended early")
+
+    def _unreadable(self) -> ModelAPIError:
+        return ModelAPIError(self.model_name, "the answer has an unexpected shape")
+
+
+def _is_sorted(error: Exception) -> bool:
+    """Whether pydantic-ai has said whose failure it is; of an unexpected answer it hasn't."""
+    return isinstance(error, UserError | AgentRunError) and not isinstance(error, UnexpectedModelBehavior)
