@@ -1,9 +1,7 @@
-"""What a process does with telemetry, for the contract suite: `python -m tests.contract.telemetry_scenarios NAME BACKEND`.
+"""What a process does with telemetry, for the contract suite: `-m tests.contract.telemetry_scenarios NAME BACKEND`.
 
 Each scenario is a function that returns what the test wants to see; it is printed as JSON.
 """
-
-from __future__ import annotations
 
 import asyncio
 import json
@@ -13,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from importlib.abc import MetaPathFinder
-from typing import Any
+from typing import Annotated, Any, NoReturn, Self
 
 SCENARIOS: dict[str, Callable[[], Any]] = {}
 FAKE_KEY = "sk-" + "proj-" + "a1b2c3d4" * 4
@@ -29,6 +27,10 @@ class WithoutLogfire(MetaPathFinder):
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
         if name == "logfire" or name.startswith("logfire."):
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
+def fail(error: BaseException) -> NoReturn:
+    raise error
 
 
 def configured(**overrides: Any) -> Any:
@@ -65,12 +67,12 @@ def spans() -> Any:
             logging.getLogger("somebody").warning("from %s", "the standard library", extra={"own": 1})
         try:
             with start_span("fails"):
-                raise QueueFull("the queue is full")
+                fail(QueueFull("the queue is full"))
         except QueueFull as error:
             log_error("it failed", exception=error)
         try:
             with start_span("cancelled"):
-                raise asyncio.CancelledError
+                fail(asyncio.CancelledError())
         except asyncio.CancelledError:
             pass
     asyncio.run(asynchronous())
@@ -81,8 +83,7 @@ def spans() -> Any:
 def service() -> Any:
     """A FastAPI application with an agent, a tool and a call to a provider, the whole of it instrumented."""
     import httpx
-    from fastapi import FastAPI
-    from pydantic import BaseModel
+    from fastapi import Body, FastAPI
     from pydantic_ai import Agent
     from pydantic_ai.models.test import TestModel
 
@@ -99,14 +100,10 @@ def service() -> Any:
         """Look an order up."""
         return f"order {order} is late"
 
-    class Question(BaseModel):
-        text: str
-        count: int
-
     @app.post("/ask/{topic}")
-    async def ask(topic: str, question: Question) -> dict[str, str]:
+    async def ask(topic: str, text: Annotated[str, Body()], count: Annotated[int, Body()]) -> dict[str, str]:
         with start_span("workflow support", **{"weaver.workflow.name": "support", "weaver.capability": topic}):
-            return {"answer": (await agent.run(question.text)).output}
+            return {"answer": (await agent.run(text * count)).output}
 
     @app.get("/broken")
     async def broken() -> None:
@@ -191,7 +188,7 @@ def secrets() -> Any:
             span.set_attribute("gen_ai.usage.input_tokens", 42)
             span.set_attribute("gen_ai.request.max_tokens", 100)
             log_info(f"logged {FAKE_KEY}", api_key=FAKE_KEY, body='{"secret":"s3cr3t-value"}')
-            raise ConnectionError(f"https://me:hunter2@example.org refused {FAKE_KEY}")
+            fail(ConnectionError(f"https://me:hunter2@example.org refused {FAKE_KEY}"))
     except ConnectionError as error:
         log_error("failed", exception=error)
     logging.getLogger("lib").error("the key is %s", FAKE_KEY)
@@ -213,7 +210,7 @@ def mode() -> Any:
         log_warning("something is odd")
         try:
             with start_span("broken"):
-                raise ValueError("no such thing")
+                fail(ValueError("no such thing"))
         except ValueError:
             pass
     flushed = telemetry.flush()
@@ -377,16 +374,16 @@ class EchoServer:
                 self.end_headers()
                 self.wfile.write(body)
 
-            do_GET = do_POST = answer
+            do_GET = do_POST = answer  # noqa: N815 # the base class names them so
 
-            def log_message(self, format: str, *args: Any) -> None:
+            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 # the base class names it so
                 pass
 
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.port = self._http.server_address[1]
         self._thread = threading.Thread(target=self._http.serve_forever, daemon=True)
 
-    def __enter__(self) -> EchoServer:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -403,4 +400,4 @@ if __name__ == "__main__":
     _, wanted, backend = sys.argv
     if backend == "opentelemetry":
         sys.meta_path.insert(0, WithoutLogfire())
-    print(json.dumps(SCENARIOS[wanted]()))
+    sys.stdout.write(f"{json.dumps(SCENARIOS[wanted]())}\n")

@@ -14,7 +14,7 @@ from opentelemetry.propagators.textmap import TextMapPropagator
 from weaver_ai.settings import Settings
 from weaver_ai.telemetry.api import Telemetry
 from weaver_ai.telemetry.instrument import refresh
-from weaver_ai.telemetry.log_bridge import install_bridge
+from weaver_ai.telemetry.log_bridge import install_bridge, remove_bridge
 from weaver_ai.telemetry.off_backend import OffTelemetry
 from weaver_ai.telemetry.propagation import InboundPropagator, propagator_of
 from weaver_ai.telemetry.redaction import Redactor
@@ -64,6 +64,7 @@ def configure_telemetry(settings: Settings) -> Telemetry:
         previous = current_telemetry()
         if _State.settings == settings and not getattr(previous, "retired", False):
             return previous
+        remove_bridge()  # what is said from here on goes to the application's handlers, or to standard error
         if previous.enabled:
             previous.shutdown()
         telemetry = _selected(settings)

@@ -47,6 +47,7 @@ class _Installed:
     sampler: _SwitchSampler
     prometheus: Prometheus
     genai: GenAIMetrics
+    host_owned: bool = False
     readers: tuple[MetricReader, ...] = ()
 
     def use(self, pipeline: Pipeline, sampler: Sampler) -> None:
@@ -78,8 +79,10 @@ def metric_views() -> list[View]:
 
 def host_has_provider() -> bool:
     """Whether somebody else has set the global tracer provider."""
-    ours = _installed is not None and _installed.tracer is trace.get_tracer_provider()
-    return not ours and not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
+    current = trace.get_tracer_provider()
+    if _installed is not None and _installed.tracer is current:
+        return _installed.host_owned
+    return not isinstance(current, trace.ProxyTracerProvider)
 
 
 def install(pipeline: Pipeline, resource: Resource, sampler: Sampler) -> Providers:
@@ -113,7 +116,9 @@ def join_host(pipeline: Pipeline, resource: Resource) -> Providers:
             add(spans)
         meter = _meter_provider(resource, prometheus)
         logger = _logger_provider(resource, logs)
-        _installed = _Installed(provider, meter, logger, spans, logs, _SwitchSampler(), prometheus, GenAIMetrics(meter))
+        _installed = _Installed(
+            provider, meter, logger, spans, logs, _SwitchSampler(), prometheus, GenAIMetrics(meter), host_owned=True
+        )
     here = _installed
     here.use(pipeline, here.sampler.target)
     return Providers(here.tracer, here.meter, here.logger, here.prometheus, host_owned=True, retire=here.retire)

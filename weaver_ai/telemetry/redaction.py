@@ -53,8 +53,8 @@ _BEARER = re.compile(
 _URL_PASSWORD = re.compile(r"(?<=://)([^/\s:@\"'<>]*):([^/\s@\"'<>]+)@")
 # An authorization header takes its scheme with it: `Authorization: Basic dXNlcg==`.
 _HEADER = re.compile(
-    r"((?:proxy-)?authorization[\"']?\\?[\"']?\s*[:=,]\s*b?\\?[\"']?)((?:bearer|basic|token|digest|apikey)\s+)?"
-    r"(?!\[redacted\])[^\s\"'\\,;&}\])]+",
+    r"(authorization[\"']?\\?[\"']?\s*[:=,]\s*(?:b(?=[\"']))?\\?[\"']?)(?:(?:bearer|basic|token|digest|apikey)\s+)?"
+    r"(?:\[redacted\]|[^\s\"'\\,;&}\])]+)",
     re.IGNORECASE,
 )
 # key=value, "key": "value", key: value (with a key that names a secret).
