@@ -11,7 +11,7 @@ from weaver_ai.spans.query import Condition
 from weaver_ai.spans.tree import Forest
 from weaver_ai.spans.values import MISSING, matches, show, where_it_differs
 
-__all__ = ["Attribute", "Duration", "Field", "HasEvent", "Name", "Raised", "Resource", "ScopeName", "Text"]
+__all__ = ["Attribute", "Duration", "Ended", "Field", "HasEvent", "Name", "Raised", "Resource", "ScopeName", "Text"]
 
 Text: TypeAlias = str | re.Pattern[str]
 """A string is exact unless it contains `*`, which stands for any run of characters; a regex is searched."""
@@ -29,11 +29,12 @@ def _fitter(text: Text) -> Callable[[str], object]:
 class Name(Condition):
     """The span's name."""
 
-    __slots__ = ("_fits", "exact")
+    __slots__ = ("_fits", "exact", "text")
 
     def __init__(self, text: Text) -> None:
         super().__init__("name", show(text))
         self._fits = _fitter(text)
+        self.text = text if isinstance(text, str) else text.pattern
         self.exact = text if isinstance(text, str) and "*" not in text else None
 
     def asked(self) -> str:
@@ -123,6 +124,25 @@ class Field(Condition):
 
     def was(self, position: int, forest: Forest) -> str:
         return show(self._read(forest.spans[position]))
+
+
+@final
+class Ended(Condition):
+    """The span has ended; part of every question that waits, so it isn't shown as asked."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__("ended", "True")
+
+    def asked(self) -> str:
+        return ""
+
+    def holds(self, position: int, forest: Forest) -> bool:
+        return forest.spans[position].end is not None
+
+    def was(self, position: int, forest: Forest) -> str:
+        return "still open" if forest.spans[position].is_open else "True"
 
 
 @final

@@ -8,7 +8,7 @@ from typing import TypeAlias, final
 
 from weaver_ai.spans.query import SpanPattern
 
-__all__ = ["AnyOrder", "Item", "Node", "Repeated", "TreePattern"]
+__all__ = ["AnyOrder", "Item", "Node", "Repeated", "TreePattern", "text_of"]
 
 
 @final
@@ -24,7 +24,7 @@ class TreePattern:
     children: tuple[Item, ...]
 
     def __repr__(self) -> str:
-        return f"tree({', '.join([self.root.asked(), *(_text(item) for item in self.children)])})"
+        return f"tree({', '.join([self.root.asked(), *(text_of(item) for item in self.children)])})"
 
 
 @final
@@ -38,10 +38,10 @@ class Repeated:
 
     def __repr__(self) -> str:
         if self.most is None:
-            return f"at_least({self.least}, {_text(self.node)})"
+            return f"at_least({self.least}, {text_of(self.node)})"
         if self.least == self.most:
-            return f"times({self.least}, {_text(self.node)})"
-        return f"at_most({self.most}, {_text(self.node)})"
+            return f"times({self.least}, {text_of(self.node)})"
+        return f"at_most({self.most}, {text_of(self.node)})"
 
 
 @final
@@ -52,14 +52,15 @@ class AnyOrder:
     items: tuple[SpanPattern | TreePattern | Repeated | EllipsisType, ...]
 
     def __repr__(self) -> str:
-        return f"any_order({', '.join(map(_text, self.items))})"
+        return f"any_order({', '.join(map(text_of, self.items))})"
 
 
 Node: TypeAlias = SpanPattern | TreePattern
 Item: TypeAlias = SpanPattern | TreePattern | Repeated | AnyOrder | EllipsisType
 
 
-def _text(item: Item) -> str:
+def text_of(item: Item) -> str:
+    """As a test would write it; a pattern that is no more than a name, as that name."""
     if item is ...:
         return "..."
     if isinstance(item, SpanPattern) and len(item.conditions) == 1 and item.conditions[0].label == "name":

@@ -94,7 +94,8 @@ class SpanPattern:
             for condition in self.conditions
             if condition.label != "name" and condition.label not in condition.attributes
         ]
-        return ", ".join([*names, *(["{" + ", ".join(values) + "}"] if values else []), *others])
+        mapping = [("" if names else "attributes=") + "{" + ", ".join(values) + "}"] if values else []
+        return ", ".join(part for part in (*names, *mapping, *others) if part)
 
     def check(self, position: int, forest: Forest) -> tuple[Verdict, ...]:
         """Every condition's verdict, in the order of the question."""

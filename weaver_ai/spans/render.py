@@ -20,6 +20,7 @@ Ink: TypeAlias = Literal["red", "green", "yellow", "cyan", "dim", "bold"]
 _INKS: Mapping[Ink, int] = MappingProxyType({"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33, "cyan": 36})
 _NOTHING: Mapping[int, str] = MappingProxyType({})
 _NAME_WIDTH = 52
+_ASCII = {ord("…"): "...", ord("µ"): "u"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,8 @@ def tree_lines(
     widths = [min(len(row.prefix) + len(row.text), _NAME_WIDTH) for row in rows if row.position is not None]
     setter = _Setter(forest, style, attributes, notes, max(widths, default=0))
     for row in rows:
-        yield style.paint(row.prefix + row.text, "dim") if row.position is None else setter.line(row, row.position)
+        line = style.paint(row.prefix + row.text, "dim") if row.position is None else setter.line(row, row.position)
+        yield line.translate(_ASCII) if style.ascii else line
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +181,14 @@ def _left_out(forest: Forest, places: Sequence[int]) -> str:
     return f"… {len(places)} more: {listed}{', …' if rest else ''}"
 
 
+def _fitted(text: str, room: int) -> str:
+    """Clipped; a long attribute name gives up its namespace first."""
+    key, equals, value = text.partition("=")
+    if len(text) <= room or not equals or " " in key:
+        return clip(text, room)
+    return clip(f"{key.rpartition('.')[2]}={value}", room)
+
+
 @dataclass(frozen=True, slots=True)
 class _Setter:
     """Sets the lines of spans; `names` is the width of the first column."""
@@ -200,7 +210,7 @@ class _Setter:
             used = max(self.names, used) + 9
         note = f"{style.arrow} {self.notes[position]}" if position in self.notes else ""
         for text, ink in self._remarks(position):
-            shortened = clip(text, max(style.width - used - len(note) - 4, 16))
+            shortened = _fitted(text, max(style.width - used - len(note) - 4, 16))
             parts.append("  " + style.paint(shortened, ink))
             used += len(shortened) + 2
         return "".join([*parts, "  " + style.paint(note, "cyan") if note else ""])

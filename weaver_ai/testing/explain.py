@@ -1,0 +1,288 @@
+"""Why an expectation failed, in at most a screen: generators of lines that need no pytest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher, get_close_matches
+from itertools import islice
+from typing import final
+
+from weaver_ai.spans.conditions import Name
+from weaver_ai.spans.query import Condition, SpanPattern, Verdict, find
+from weaver_ai.spans.render import Style, seconds, tree_lines
+from weaver_ai.spans.tree import Forest
+from weaver_ai.spans.values import clip, show
+
+__all__ = ["ExpectationFailed", "Look", "in_order", "many", "none_found", "still_open", "unwanted", "verdict_lines"]
+
+_SCREEN = 36
+_NEAREST = 3
+_SCANNED = 3000  # spans that are compared with the question to find the nearest ones
+
+
+@final
+class ExpectationFailed(AssertionError):
+    """A trace isn't as a test expects; the message explains it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a question is put to.
+
+    Attributes:
+        forest: all that was captured.
+        positions: the spans asked; None for all.
+        roots: from where to draw what was captured; None for all.
+        subject: as the test would write it.
+        style: how messages are set.
+        why: the reasons why nothing was captured.
+    """
+
+    forest: Forest
+    positions: Sequence[int] | None
+    roots: Sequence[int] | None
+    subject: str
+    style: Style
+    why: Callable[[], Sequence[str]]
+
+    @property
+    def domain(self) -> Sequence[int]:
+        return range(len(self.forest)) if self.positions is None else self.positions
+
+
+def none_found(look: Look, verb: str, pattern: SpanPattern | None, *, waited: float | None = None) -> Iterator[str]:
+    """No span matches, and one should."""
+    asked = _asked(look, verb, pattern)
+    after = "" if waited is None else f" after {waited:g}s"
+    if not look.domain:
+        yield from _nothing(look, asked, after)
+        return
+    guess = "" if pattern is None else _guess(look, pattern)
+    lines = [*_headline(look, asked, f"none of {_spans(len(look.domain))} matches{after}{guess}")]
+    nearest = _nearest(look, pattern) if pattern and len(pattern.conditions) > 1 else []
+    if nearest:
+        lines += ["", "nearest:"]
+        for _, verdicts in nearest:
+            lines += _candidate(look, verdicts)
+    notes = {position: f"nearest {number}" for number, (position, _) in enumerate(nearest, 1)} if nearest else {}
+    yield from _with_tree(look, lines, pattern, notes if len(nearest) > 1 else dict.fromkeys(notes, "nearest"))
+
+
+def many(look: Look, verb: str, pattern: SpanPattern | None, found: Sequence[int]) -> Iterator[str]:
+    """Several spans match, and only one should."""
+    lines = [*_headline(look, _asked(look, verb, pattern), f"{len(found)} spans match, not one")]
+    telling = _telling(look.forest, found)
+    if telling:
+        lines += ["", f"they differ in {telling}"]
+    notes = {position: f"match {number}" for number, position in enumerate(found, 1)}
+    yield from _with_tree(look, lines, pattern, notes)
+
+
+def unwanted(look: Look, verb: str, pattern: SpanPattern | None, found: Sequence[int]) -> Iterator[str]:
+    """Spans match, and none should."""
+    matches = "1 span matches" if len(found) == 1 else f"{len(found)} spans match"
+    lines = [*_headline(look, _asked(look, verb, pattern), f"{matches}, and none should")]
+    yield from _with_tree(look, lines, pattern, dict.fromkeys(found, "match"))
+
+
+def still_open(look: Look, waited: float) -> Iterator[str]:
+    """Spans did not end."""
+    names = [look.forest.spans[place].name for place in look.domain if look.forest.spans[place].is_open]
+    verb = "is" if len(names) == 1 else "are"
+    listed = clip(", ".join(map(repr, names)), 120)
+    asked = f"{look.subject}.settle()"
+    lines = [*_headline(look, asked, f"{_spans(len(names))} {verb} still open after {waited:g}s: {listed}")]
+    yield from _with_tree(look, lines, None, {})
+
+
+def in_order(look: Look, patterns: Sequence[SpanPattern], found: Sequence[int]) -> Iterator[str]:
+    """The spans began in another order; `found` are those up to the one that did not come."""
+    asked = f"{look.subject}.in_order({', '.join(_short(pattern) for pattern in patterns)})"
+    missing = patterns[len(found)]
+    if not look.domain:
+        yield from _nothing(look, asked, "")
+        return
+    elsewhere = find(missing, look.forest, look.positions)
+    before = f" after {_short(patterns[len(found) - 1])}" if found and elsewhere else ""
+    guess = "" if elsewhere else _guess(look, missing)
+    lines = [*_headline(look, clip(asked, 200), f"no {_short(missing)} began{before}{guess}"), ""]
+    origin = look.forest.spans[look.domain[0]].start
+    good, bad = look.style.marks
+    for number, pattern in enumerate(patterns):
+        if number < len(found):
+            text = _at(look.forest, found[number], origin)
+            lines.append(f"  {look.style.paint(good, 'green')} {number + 1}. {_short(pattern)} {text}")
+        elif number == len(found):
+            text = f"{_at(look.forest, elsewhere[-1], origin)}, not later" if elsewhere else "did not begin"
+            lines.append(f"  {look.style.paint(bad, 'red')} {number + 1}. {_short(pattern)} {text}")
+        else:
+            lines.append(f"    {number + 1}. {_short(pattern)}")
+    notes = {position: f"step {number}" for number, position in enumerate(found, 1)}
+    notes.update({position: f"step {len(found) + 1}" for position in elsewhere if position not in notes})
+    yield from _with_tree(look, lines, missing, notes)
+
+
+def _at(forest: Forest, position: int, origin: int) -> str:
+    return f"began at +{seconds((forest.spans[position].start - origin) / 1e9)}"
+
+
+def _asked(look: Look, verb: str, pattern: SpanPattern | None) -> str:
+    return clip(f"{look.subject}.{verb}({pattern.asked() if pattern else ''})", 200)
+
+
+def _headline(look: Look, asked: str, answer: str) -> Iterator[str]:
+    """The question and the answer, on one line if they fit."""
+    if len(asked) + len(answer) + 2 <= look.style.width:
+        yield f"{asked}: {answer}"
+    else:
+        yield f"{asked}:"
+        yield f"  {answer}"
+
+
+def _short(pattern: SpanPattern) -> str:
+    return clip(pattern.asked() if len(pattern.conditions) == 1 else repr(pattern), 72)
+
+
+def _spans(count: int) -> str:
+    return "1 span" if count == 1 else f"{count} spans"
+
+
+def _nothing(look: Look, asked: str, after: str) -> Iterator[str]:
+    if len(look.forest) and look.positions is not None:
+        yield f"{asked}: there is none{after}"
+        yield from _tree(look, None, {}, _SCREEN - 3)
+        return
+    yield f"{asked}: nothing was captured{after}"
+    reasons = list(look.why())
+    if reasons:
+        yield ""
+        yield "why:"
+        for reason in reasons:
+            yield f"  - {reason}"
+
+
+def _with_tree(
+    look: Look, lines: Sequence[str], pattern: SpanPattern | None, notes: Mapping[int, str]
+) -> Iterator[str]:
+    yield from lines
+    yield from _tree(look, pattern, notes, max(_SCREEN - len(lines) - 2, 8))
+
+
+def _tree(look: Look, pattern: SpanPattern | None, notes: Mapping[int, str], budget: int) -> Iterator[str]:
+    yield ""
+    yield "captured:"
+    attributes = pattern.attributes if pattern else ()
+    style = look.style
+    drawn = tree_lines(look.forest, style=style, roots=look.roots, attributes=attributes, notes=notes, budget=budget)
+    for line in drawn:
+        yield f"  {line}"
+
+
+def _guess(look: Look, pattern: SpanPattern) -> str:
+    """A hint where the mistake shows: a name or an attribute that is nearly right, or a span that is elsewhere."""
+    for condition in pattern.conditions:
+        if isinstance(condition, Name) and not find(SpanPattern([condition]), look.forest, look.positions):
+            if look.positions is not None and find(pattern, look.forest):
+                return "; it was captured elsewhere"
+            return _did_you_mean(condition.text, [look.forest.spans[place].name for place in look.domain])
+    for key in pattern.attributes:
+        if not look.forest.having(key):
+            keys = {key for place in islice(look.domain, _SCANNED) for key in look.forest.spans[place].attributes}
+            return f"; no span has the attribute {key!r}{_did_you_mean(key, sorted(keys)).replace(';', ',', 1)}"
+    return ""
+
+
+def _did_you_mean(wanted: str, names: Sequence[str]) -> str:
+    different = {name.lower(): name for name in names}
+    close = get_close_matches(wanted.lower(), list(different)[:_SCANNED], n=1, cutoff=0.7)
+    return f"; did you mean {different[close[0]]!r}?" if close else ""
+
+
+def _nearest(look: Look, pattern: SpanPattern) -> list[tuple[int, tuple[Verdict, ...]]]:
+    """The spans that lack least, if they have anything of what was asked."""
+    scored: list[tuple[float, int, tuple[Verdict, ...]]] = []
+    for position in _scanned(look, pattern):
+        verdicts = tuple(_verdict(condition, position, look.forest) for condition in pattern.conditions)
+        score = sum(_score(verdict) for verdict in verdicts)
+        if score > 0:
+            scored.append((-score, position, verdicts))
+    scored.sort(key=lambda entry: entry[:2])
+    best = [entry for entry in scored if entry[0] <= scored[0][0] * 0.6]
+    return [(position, verdicts) for _, position, verdicts in best[:_NEAREST]]
+
+
+def _verdict(condition: Condition, position: int, forest: Forest) -> Verdict:
+    try:
+        holds = condition.holds(position, forest)
+    except Exception:  # noqa: BLE001 # a predicate of the user, here called with spans that the question never reached
+        holds = False
+    return Verdict(condition, holds, position, forest)
+
+
+def _scanned(look: Look, pattern: SpanPattern) -> Sequence[int]:
+    """All the spans asked, or where they are very many, those that an index finds for one condition."""
+    if len(look.domain) <= _SCANNED:
+        return look.domain
+    places: dict[int, None] = {}
+    for condition in pattern.conditions:
+        candidates = condition.candidates(look.forest) or ()
+        places.update(dict.fromkeys(candidates[: _SCANNED // 4]))
+    inside = set(look.domain)
+    return sorted(place for place in places if place in inside)[:_SCANNED]
+
+
+def _score(verdict: Verdict) -> float:
+    if verdict.label == "ended":
+        return 0.0
+    if verdict.label != "name":
+        return 1.0 if verdict.matched else 0.0
+    if verdict.matched:
+        return 2.0
+    likeness = SequenceMatcher(None, verdict.expected.lower(), verdict.actual.lower()).ratio()
+    return likeness if likeness > 0.7 else 0.0  # noqa: PLR2004 # as for "did you mean"
+
+
+def _candidate(look: Look, verdicts: Sequence[Verdict]) -> Iterator[str]:
+    forest, position = verdicts[0].forest, verdicts[0].position
+    span = forest.spans[position]
+    parent = forest.parent(position)
+    place = "" if parent is None else f"in {show(forest.spans[parent].name)}, "
+    yield f"  {span.name}  {look.style.paint(f'({place}{seconds(span.duration)})', 'dim')}"
+    width = max(len(verdict.label) for verdict in verdicts)
+    for verdict in verdicts:
+        yield from verdict_lines(verdict, look.style, "    ", width)
+
+
+def verdict_lines(verdict: Verdict, style: Style, lead: str, width: int = 0) -> Iterator[str]:
+    """A mark, what was looked at, what it is; and where that isn't as expected, what was."""
+    good, bad = style.marks
+    label = verdict.label.ljust(width)
+    if verdict.matched:
+        actual = clip(verdict.actual, max(style.width - len(lead) - len(label) - 4, 20))
+        yield f"{lead}{style.paint(good, 'green')} {label}  {actual}"
+        return
+    expected, actual = f"expected {verdict.expected}", f"was {verdict.actual}"
+    start = f"{lead}{style.paint(bad, 'red')} {label}  "
+    if len(lead) + len(label) + len(expected) + len(actual) + 6 <= style.width:
+        yield f"{start}{expected}, {actual}"
+    else:
+        yield f"{start}{expected}"
+        yield f"{lead}  {' ' * len(label)}  {actual}"
+
+
+def _telling(forest: Forest, found: Sequence[int]) -> str:
+    """An attribute that tells the spans apart, with its values; else the parents, where those do."""
+    spans = [forest.spans[position] for position in found[:8]]
+    names = [span.name for span in spans]
+    if len(set(names)) == len(names):
+        return f"name: {', '.join(map(show, names))}"
+    for key in spans[0].attributes:
+        values = [show(span.attributes.get(key), 30) for span in spans]
+        if len(set(values)) == len(values) and not key.endswith((".id", "messages", "json_schema")):
+            return f"{key}: {clip(', '.join(values), 90)}"
+    above = [forest.parent(position) for position in found[:8]]
+    parents = [forest.spans[position].name for position in above if position is not None]
+    if len(set(parents)) == len(found):
+        return f"parent: {clip(', '.join(map(show, parents)), 90)}"
+    return ""

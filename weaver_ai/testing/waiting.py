@@ -1,0 +1,214 @@
+"""The verbs that wait for spans to end: one class for tests with an event loop, one for those without."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar, Unpack, final
+
+from weaver_ai.spans.conditions import Ended
+from weaver_ai.spans.query import SpanPattern, find
+from weaver_ai.testing import explain
+from weaver_ai.testing.alarm import until, until_async
+from weaver_ai.testing.expect import SpanView, earliest_in_order, required
+from weaver_ai.testing.explain import ExpectationFailed, Look
+from weaver_ai.testing.match import Conditions, What, pattern_of
+from weaver_ai.testing.source import Source
+
+__all__ = ["Eventually", "Waiting"]
+
+_QUIET = 0.05  # seconds without a span beginning or ending, after which nothing more is taken to come
+
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish(Generic[Found]):
+    """Something to wait for, and what to say when it didn't come."""
+
+    attempt: Callable[[], Found | None]
+    missed: Callable[[], Iterator[str]]
+
+
+class _Wishes:
+    """What the two ways of waiting share. Only spans that have ended count, unless the question says `open`.
+
+    Calling it gives the same verbs with another timeout: `spans.eventually(timeout=30).one(...)`.
+    """
+
+    def __init__(self, look: Callable[[], Look], source: Source, timeout: float) -> None:
+        self._look = look
+        self._source = source
+        self._timeout = timeout
+
+    def _one(self, pattern: SpanPattern, verb: str) -> _Wish[SpanView]:
+        def attempt() -> SpanView | None:
+            look = self._look()
+            found = find(pattern, look.forest, look.positions)
+            if len(found) > 1:
+                raise ExpectationFailed("\n".join(explain.many(look, verb, pattern, found)))
+            return SpanView(look, found[0]) if found else None
+
+        return _Wish(attempt, lambda: self._missed(pattern, verb))
+
+    def _some(self, pattern: SpanPattern, verb: str) -> _Wish[list[SpanView]]:
+        def attempt() -> list[SpanView] | None:
+            look = self._look()
+            return [SpanView(look, position) for position in find(pattern, look.forest, look.positions)] or None
+
+        return _Wish(attempt, lambda: self._missed(pattern, verb))
+
+    def _in_order(self, names: Sequence[What], verb: str) -> _Wish[list[SpanView]]:
+        if not names:
+            raise TypeError(f"{verb}() needs a name")
+        patterns = [_ended(required(verb, name)) for name in names]
+
+        def attempt() -> list[SpanView] | None:
+            look = self._look()
+            found = earliest_in_order(look, patterns)
+            return [SpanView(look, position) for position in found] if len(found) == len(patterns) else None
+
+        def missed() -> Iterator[str]:
+            look = self._look()
+            return explain.in_order(look, patterns, earliest_in_order(look, patterns))
+
+        return _Wish(attempt, missed)
+
+    def _closed(self) -> _Wish[bool]:
+        def attempt() -> bool | None:
+            look = self._look()
+            return not any(look.forest.spans[position].is_open for position in look.domain) or None
+
+        return _Wish(attempt, lambda: explain.still_open(self._look(), self._timeout))
+
+    def _missed(self, pattern: SpanPattern, verb: str) -> Iterator[str]:
+        return explain.none_found(self._look(), verb, pattern, waited=self._timeout)
+
+    def _stirs(self) -> Callable[[], bool | None]:
+        """Whether a span began or ended since now."""
+        version = self._source.version
+        return lambda: self._source.version != version or None
+
+
+def _asked(verb: str, name: What | None, attributes: Mapping[str, object] | None, given: Conditions) -> SpanPattern:
+    pattern = pattern_of(verb, name, attributes, given)
+    if pattern is None:
+        raise TypeError(f"{verb}() needs a condition")
+    return _ended(pattern)
+
+
+def _ended(pattern: SpanPattern) -> SpanPattern:
+    if any(condition.label == "open" for condition in pattern.conditions):
+        return pattern
+    return pattern & SpanPattern([Ended()])
+
+
+@final
+class Eventually(_Wishes):
+    """`await` them in a test that asyncio, anyio or trio runs; the loop goes on meanwhile."""
+
+    def __call__(self, timeout: float) -> Eventually:
+        return Eventually(self._look, self._source, timeout)
+
+    async def one(
+        self, name: What | None = None, attributes: Mapping[str, object] | None = None, **conditions: Unpack[Conditions]
+    ) -> SpanView:
+        """The span that matches, when it has ended; fails at once when several match."""
+        __tracebackhide__ = True
+        verb = "eventually.one"
+        return await self._come(self._one(_asked(verb, name, attributes, conditions), verb))
+
+    async def some(
+        self, name: What | None = None, attributes: Mapping[str, object] | None = None, **conditions: Unpack[Conditions]
+    ) -> list[SpanView]:
+        """The spans that match, as soon as there is one that has ended."""
+        __tracebackhide__ = True
+        verb = "eventually.some"
+        return await self._come(self._some(_asked(verb, name, attributes, conditions), verb))
+
+    async def first(
+        self, name: What | None = None, attributes: Mapping[str, object] | None = None, **conditions: Unpack[Conditions]
+    ) -> SpanView:
+        """The earliest of the spans that match, as soon as there is one that has ended."""
+        __tracebackhide__ = True
+        verb = "eventually.first"
+        return (await self._come(self._some(_asked(verb, name, attributes, conditions), verb)))[0]
+
+    async def in_order(self, *names: What) -> list[SpanView]:
+        """As `in_order`, when all of them have ended."""
+        __tracebackhide__ = True
+        return await self._come(self._in_order(names, "eventually.in_order"))
+
+    async def settle(self) -> None:
+        """No span is open, and none has begun or ended for a moment."""
+        __tracebackhide__ = True
+        deadline = time.monotonic() + self._timeout
+        await self._come(self._closed())
+        while await until_async(self._source, self._stirs(), _QUIET) and time.monotonic() < deadline:
+            await self._come(self._closed())
+
+    async def _come(self, wish: _Wish[Found]) -> Found:
+        __tracebackhide__ = True
+        found = await until_async(self._source, wish.attempt, self._timeout)
+        if found is None:
+            raise ExpectationFailed("\n".join(wish.missed()))
+        return found
+
+
+@final
+class Waiting(_Wishes):
+    """They block the thread: for tests whose spans end in other threads or processes."""
+
+    def __call__(self, timeout: float) -> Waiting:
+        return Waiting(self._look, self._source, timeout)
+
+    def one(
+        self, name: What | None = None, attributes: Mapping[str, object] | None = None, **conditions: Unpack[Conditions]
+    ) -> SpanView:
+        """The span that matches, when it has ended; fails at once when several match."""
+        __tracebackhide__ = True
+        return self._come(self._one(_asked("wait.one", name, attributes, conditions), "wait.one"))
+
+    def some(
+        self, name: What | None = None, attributes: Mapping[str, object] | None = None, **conditions: Unpack[Conditions]
+    ) -> list[SpanView]:
+        """The spans that match, as soon as there is one that has ended."""
+        __tracebackhide__ = True
+        return self._come(self._some(_asked("wait.some", name, attributes, conditions), "wait.some"))
+
+    def first(
+        self, name: What | None = None, attributes: Mapping[str, object] | None = None, **conditions: Unpack[Conditions]
+    ) -> SpanView:
+        """The earliest of the spans that match, as soon as there is one that has ended."""
+        __tracebackhide__ = True
+        return self._come(self._some(_asked("wait.first", name, attributes, conditions), "wait.first"))[0]
+
+    def in_order(self, *names: What) -> list[SpanView]:
+        """As `in_order`, when all of them have ended."""
+        __tracebackhide__ = True
+        return self._come(self._in_order(names, "wait.in_order"))
+
+    def settle(self) -> None:
+        """No span is open, and none has begun or ended for a moment."""
+        __tracebackhide__ = True
+        deadline = time.monotonic() + self._timeout
+        self._come(self._closed())
+        while until(self._source, self._stirs(), _QUIET) and time.monotonic() < deadline:
+            self._come(self._closed())
+
+    def _come(self, wish: _Wish[Found]) -> Found:
+        __tracebackhide__ = True
+        found = until(self._source, wish.attempt, self._timeout)
+        if found is None:
+            hint = ["", "the event loop stood still meanwhile: await spans.eventually instead"] if _in_loop() else []
+            raise ExpectationFailed("\n".join([*wish.missed(), *hint]))
+        return found
+
+
+def _in_loop() -> bool:
+    asyncio, trio = sys.modules.get("asyncio"), sys.modules.get("trio")
+    if trio is not None and trio.lowlevel.in_trio_run():
+        return True
+    return asyncio is not None and asyncio._get_running_loop() is not None
