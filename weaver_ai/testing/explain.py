@@ -14,7 +14,17 @@ from weaver_ai.spans.render import Style, seconds, tree_lines
 from weaver_ai.spans.tree import Forest
 from weaver_ai.spans.values import clip, show
 
-__all__ = ["ExpectationFailed", "Look", "in_order", "many", "none_found", "still_open", "unwanted", "verdict_lines"]
+__all__ = [
+    "ExpectationFailed",
+    "Look",
+    "in_order",
+    "many",
+    "none_found",
+    "still_open",
+    "unwanted",
+    "verdict_lines",
+    "with_tree",
+]
 
 _SCREEN = 36
 _NEAREST = 3
@@ -66,7 +76,7 @@ def none_found(look: Look, verb: str, pattern: SpanPattern | None, *, waited: fl
         for _, verdicts in nearest:
             lines += _candidate(look, verdicts)
     notes = {position: f"nearest {number}" for number, (position, _) in enumerate(nearest, 1)} if nearest else {}
-    yield from _with_tree(look, lines, pattern, notes if len(nearest) > 1 else dict.fromkeys(notes, "nearest"))
+    yield from with_tree(look, lines, pattern, notes if len(nearest) > 1 else dict.fromkeys(notes, "nearest"))
 
 
 def many(look: Look, verb: str, pattern: SpanPattern | None, found: Sequence[int]) -> Iterator[str]:
@@ -76,14 +86,14 @@ def many(look: Look, verb: str, pattern: SpanPattern | None, found: Sequence[int
     if telling:
         lines += ["", f"they differ in {telling}"]
     notes = {position: f"match {number}" for number, position in enumerate(found, 1)}
-    yield from _with_tree(look, lines, pattern, notes)
+    yield from with_tree(look, lines, pattern, notes)
 
 
 def unwanted(look: Look, verb: str, pattern: SpanPattern | None, found: Sequence[int]) -> Iterator[str]:
     """Spans match, and none should."""
     matches = "1 span matches" if len(found) == 1 else f"{len(found)} spans match"
     lines = [*_headline(look, _asked(look, verb, pattern), f"{matches}, and none should")]
-    yield from _with_tree(look, lines, pattern, dict.fromkeys(found, "match"))
+    yield from with_tree(look, lines, pattern, dict.fromkeys(found, "match"))
 
 
 def still_open(look: Look, waited: float) -> Iterator[str]:
@@ -93,7 +103,7 @@ def still_open(look: Look, waited: float) -> Iterator[str]:
     listed = clip(", ".join(map(repr, names)), 120)
     asked = f"{look.subject}.settle()"
     lines = [*_headline(look, asked, f"{_spans(len(names))} {verb} still open after {waited:g}s: {listed}")]
-    yield from _with_tree(look, lines, None, {})
+    yield from with_tree(look, lines, None, {})
 
 
 def in_order(look: Look, patterns: Sequence[SpanPattern], found: Sequence[int]) -> Iterator[str]:
@@ -120,7 +130,7 @@ def in_order(look: Look, patterns: Sequence[SpanPattern], found: Sequence[int]) 
             lines.append(f"    {number + 1}. {_short(pattern)}")
     notes = {position: f"step {number}" for number, position in enumerate(found, 1)}
     notes.update({position: f"step {len(found) + 1}" for position in elsewhere if position not in notes})
-    yield from _with_tree(look, lines, missing, notes)
+    yield from with_tree(look, lines, missing, notes)
 
 
 def _at(forest: Forest, position: int, origin: int) -> str:
@@ -162,9 +172,8 @@ def _nothing(look: Look, asked: str, after: str) -> Iterator[str]:
             yield f"  - {reason}"
 
 
-def _with_tree(
-    look: Look, lines: Sequence[str], pattern: SpanPattern | None, notes: Mapping[int, str]
-) -> Iterator[str]:
+def with_tree(look: Look, lines: Sequence[str], pattern: SpanPattern | None, notes: Mapping[int, str]) -> Iterator[str]:
+    """The lines, and what was captured in as many as are left of a screen."""
     yield from lines
     yield from _tree(look, pattern, notes, max(_SCREEN - len(lines) - 2, 8))
 

@@ -1,0 +1,112 @@
+"""What `assert left == right` says where a side is spans or their number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from weaver_ai.spans.render import seconds
+from weaver_ai.spans.values import clip, show
+from weaver_ai.testing.expect import Count, Selection, SpanView
+from weaver_ai.testing.explain import with_tree
+
+__all__ = ["compare"]
+
+_SHOWN = 8
+
+
+def compare(left: object, op: str, right: object) -> list[str] | None:
+    """The lines for `pytest_assertrepr_compare`; None where neither side is spans, or the comparison is another.
+
+    The first line is the comparison; the others say in which items, or in which fields, the sides differ.
+    """
+    for side in (left, right):
+        if isinstance(side, Count):
+            return list(_count(f"{_number(left)} {op} {_number(right)}", side))
+    if isinstance(left, SpanView) and isinstance(right, SpanView) and op == "==":
+        return list(_two(left, right))
+    if op in {"==", "!="} and _are_spans(left, right):
+        return list(_lists(_listed(left), op, _listed(right)))
+    if op in {"in", "not in"} and isinstance(left, SpanView) and _is_spans(right):
+        return list(_membership(left, op, _listed(right)))
+    return None
+
+
+def _number(side: object) -> str:
+    if not isinstance(side, Count):
+        return show(side)
+    return f"{side.look.subject}.count({side.pattern.asked() if side.pattern else ''})"
+
+
+def _count(comparison: str, count: Count) -> Iterator[str]:
+    found = enumerate(count.found, 1) if count.pattern else ()
+    notes = {position: f"match {number}" for number, position in found}
+    yield from with_tree(count.look, [f"{comparison}, was {int(count)}"], count.pattern, notes)
+
+
+def _is_spans(side: object) -> bool:
+    if isinstance(side, Selection):
+        return True
+    return isinstance(side, list | tuple) and all(isinstance(item, SpanView) for item in side)
+
+
+def _are_spans(left: object, right: object) -> bool:
+    return _is_spans(left) and _is_spans(right) and bool(_listed(left) or _listed(right))
+
+
+def _listed(side: object) -> list[SpanView]:
+    return [item for item in side if isinstance(item, SpanView)] if isinstance(side, Iterable) else []
+
+
+def _names(spans: Sequence[SpanView]) -> str:
+    names = [span.name for span in spans[:_SHOWN]]
+    return clip(f"[{', '.join(names)}{', ...' if len(spans) > len(names) else ''}]", 72)
+
+
+def _lists(left: Sequence[SpanView], op: str, right: Sequence[SpanView]) -> Iterator[str]:
+    yield f"{_names(left)} {op} {_names(right)}"
+    if op == "!=":
+        return
+    yield ""
+    yield f"{len(left)} spans, not {len(right)}" if len(left) != len(right) else f"{len(left)} spans each"
+    only_left = [span for span in left if span not in right]
+    only_right = [span for span in right if span not in left]
+    for side, spans in (("left", only_left), ("right", only_right)):
+        if spans:
+            yield f"only on the {side}:"
+            yield from (f"  {_described(span)}" for span in spans[:_SHOWN])
+            if len(spans) > _SHOWN:
+                yield f"  ... {len(spans) - _SHOWN} more"
+    if not only_left and not only_right:
+        yield "the same spans in another order"
+
+
+def _membership(span: SpanView, op: str, spans: Sequence[SpanView]) -> Iterator[str]:
+    yield f"{span.name} {op} {_names(spans)}"
+    yield ""
+    yield f"the span: {_described(span)}"
+    yield from (f"among:    {_described(other)}" for other in spans[:_SHOWN])
+
+
+def _described(span: SpanView) -> str:
+    error = f" ERROR {span.status.description or ''}".rstrip() if span.status.code == "error" else ""
+    place = f" in {span.parent.name}" if span.parent else ""
+    return clip(f"{span.name} {seconds(span.duration)}{error}{place}", 88)
+
+
+def _two(left: SpanView, right: SpanView) -> Iterator[str]:
+    yield f"{left.name} == {right.name}"
+    yield ""
+    yield f"two spans, {'one trace' if left.trace_id == right.trace_id else 'of two traces'}; they differ in"
+    for field, one, other in _fields(left, right):
+        if one != other:
+            yield f"  {field}: {show(one, 40)} != {show(other, 40)}"
+
+
+def _fields(left: SpanView, right: SpanView) -> Iterator[tuple[str, object, object]]:
+    yield "name", left.name, right.name
+    yield "kind", left.kind, right.kind
+    yield "status", left.status.code, right.status.code
+    yield "parent", left.parent.name if left.parent else None, right.parent.name if right.parent else None
+    for key in dict.fromkeys([*left.attributes, *right.attributes]):
+        yield key, left.attributes.get(key), right.attributes.get(key)
+    yield "start", left.start, right.start
