@@ -7,7 +7,7 @@ from typing import Final
 
 from opentelemetry import context as context_api
 from opentelemetry._logs import LogRecord, SeverityNumber
-from opentelemetry.context import create_key
+from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, create_key
 
 from weaver_ai.telemetry.api import Telemetry
 from weaver_ai.telemetry.attributes import attributes_of
@@ -17,7 +17,7 @@ from weaver_ai.telemetry.runtime import SCOPE
 
 __all__ = ["BridgeHandler", "install_bridge", "remove_bridge"]
 
-_SUPPRESSED: Final = ("suppress_instrumentation", "suppress_http_instrumentation")
+_SUPPRESSED: Final = (_SUPPRESS_INSTRUMENTATION_KEY, "suppress_instrumentation")  # the SDK's, the instrumentations'
 _QUIET: Final = ("opentelemetry.", "logfire")  # what they say of an export would be exported again
 _OWN_HANDLERS: Final = ("uvicorn", "uvicorn.access")  # uvicorn gives these handlers and no way up
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
