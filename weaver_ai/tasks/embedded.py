@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import math
 import time
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from heapq import heappop, heappush
 from typing import Final
 from uuid import uuid4
 
@@ -21,12 +21,13 @@ from weaver_ai.errors import (
     IdempotencyConflict,
     InvalidInput,
     QueueFull,
+    RunCancelled,
     TaskNotFound,
     WeaverError,
 )
 from weaver_ai.tasks import tracing
 from weaver_ai.tasks.engine import DrainReport, EngineHealth, TaskContext, TaskHandler, TaskOutcome
-from weaver_ai.tasks.record import Priority, TaskError, TaskEvent, TaskRecord, TaskRequest
+from weaver_ai.tasks.record import Priority, TaskError, TaskEvent, TaskRecord, TaskRequest, state_of
 
 __all__ = ["EmbeddedEngine"]
 
@@ -34,11 +35,11 @@ IDEMPOTENCY_SECONDS: Final = 86_400.0
 
 _PRIORITIES: Final[tuple[Priority, ...]] = ("high", "normal", "low")
 _JSON: Final[TypeAdapter[JsonValue]] = TypeAdapter(JsonValue)
-_CANCELLED: Final = TaskError(code="run-cancelled", message="the task was cancelled")
-_DRAINED: Final = TaskError(
-    code="draining", message="the service shut down before the task had ended", hint="submit the task again"
+_CANCELLED: Final = TaskError.of(RunCancelled("the task was cancelled"))
+_DRAINED: Final = TaskError.of(
+    Draining("the service shut down before the task had ended", hint="submit the task again")
 )
-_INTERNAL: Final = TaskError(code="internal-error", message="the task failed for a reason that was logged")
+_INTERNAL: Final = TaskError(code=WeaverError.code, message="the task failed for a reason that was logged")
 
 
 class EmbeddedEngine:
@@ -52,8 +53,8 @@ class EmbeddedEngine:
         concurrency: tasks that run at the same time.
         queue_size: tasks that may wait.
         ttl_seconds: how long a finished task can be read. One with an idempotency key stays for 24 hours at least.
-        max_finished: finished tasks that are kept at most; the oldest go first. Those with an idempotency key that
-            is still honoured give up their events only.
+        max_finished: finished tasks that are kept at most; the oldest go first. Those whose idempotency key is
+            still honoured don't count, and don't go: beyond this number the oldest of them give up their events.
         max_keys: idempotency keys that are honoured at the same time; a new one beyond them is refused.
         max_events: events kept of a task; the oldest go first.
         unwind_seconds: how long a cancelled task has until nobody waits for it any more.
@@ -91,8 +92,8 @@ class EmbeddedEngine:
         self._queues: dict[Priority, OrderedDict[str, _Entry]] = {priority: OrderedDict() for priority in _PRIORITIES}
         self._running: dict[str, _Entry] = {}
         self._keys: OrderedDict[str, _Key] = OrderedDict()
-        self._finished: OrderedDict[str, _Entry] = OrderedDict()
-        self._expiries: list[tuple[float, str]] = []
+        self._kept: OrderedDict[str, _Entry] = OrderedDict()  # finished, without a key that is still honoured
+        self._keyed: OrderedDict[str, _Entry] = OrderedDict()  # finished, with one, and with all their events
         self._mean_seconds = 1.0
 
     async def start(self) -> None:
@@ -104,9 +105,9 @@ class EmbeddedEngine:
         fingerprint = _fingerprint(request)
         if (known := self._known(request.idempotency_key, fingerprint)) is not None:
             return known.record
-        self._refuse_if_closed(request)
         task_id = uuid4().hex
         with tracing.submitting(self.name, task_id, request) as traceparent:
+            self._refuse_if_closed(request)
             entry = _Entry(
                 record=TaskRecord(
                     id=task_id,
@@ -161,7 +162,8 @@ class EmbeddedEngine:
     def _find(self, task_id: str) -> _Entry:
         self._expire()
         entry = self._entries.get(task_id)
-        if entry is None:
+        # One that was kept for its key may stand behind others that expire later.
+        if entry is None or (entry.key_expires is None and entry.expires <= self._clock()):
             raise TaskNotFound(f"no task {task_id!r}", hint="finished tasks can be read for a limited time")
         return entry
 
@@ -231,10 +233,9 @@ class EmbeddedEngine:
         async def emit(kind: str, data: Mapping[str, JsonValue]) -> None:
             entry.events.add(kind, data)
 
-        with tracing.processing(self.name, entry.record) as span:
+        with tracing.processing(self.name, entry.record) as attempt:
             outcome = await self._handler(TaskContext(entry.record, emit))
-            if outcome.error is not None:
-                tracing.mark_failed(span, outcome.error)
+            attempt.ended(outcome.error)
             return outcome
 
     def _settle(self, entry: _Entry, attempt: asyncio.Task[TaskOutcome]) -> None:
@@ -252,7 +253,7 @@ class EmbeddedEngine:
         if entry.record.finished:  # abandoned by a drain, and it did end after all
             return
         error = outcome.error
-        state = "succeeded" if error is None else "cancelled" if error in {_CANCELLED, _DRAINED} else "failed"
+        state = state_of(error)
         entry.record = entry.record.but(
             state=state,
             result=outcome.result if error is None else None,
@@ -288,8 +289,7 @@ class EmbeddedEngine:
         await _wait_all(pending, self._unwind_seconds)
         abandoned = [entry for entry in pending if not entry.record.finished]
         for entry in abandoned:
-            stuck = TaskError(code="draining", message="the service shut down; the task didn't heed its cancellation")
-            self._finish(entry, TaskOutcome(error=stuck))
+            self._finish(entry, TaskOutcome(error=_DRAINED))
         ended = [entry.record for entry in pending if entry not in abandoned]
         return DrainReport(
             finished=tuple(record.id for record in ended if record.error != _DRAINED),
@@ -298,25 +298,29 @@ class EmbeddedEngine:
         )
 
     def _retain(self, entry: _Entry) -> None:
-        self._finished[entry.record.id] = entry
-        heappush(self._expiries, (max(self._clock() + self._ttl_seconds, entry.key_expires or 0.0), entry.record.id))
-        while len(self._finished) > self._max_finished:
-            task_id, oldest = self._finished.popitem(last=False)
-            if oldest.key_expires is None:
-                self._entries.pop(task_id, None)
-            else:
-                oldest.events.shrink()
+        entry.expires = self._clock() + self._ttl_seconds
+        if entry.key_expires is None:
+            self._keep(entry)
+            return
+        self._keyed[entry.record.id] = entry
+        while len(self._keyed) > self._max_finished:
+            self._keyed.popitem(last=False)[1].events.shrink()
+
+    def _keep(self, entry: _Entry) -> None:
+        self._kept[entry.record.id] = entry
+        while len(self._kept) > self._max_finished:
+            del self._entries[self._kept.popitem(last=False)[0]]
 
     def _expire(self) -> None:
         now = self._clock()
-        while self._expiries and self._expiries[0][0] <= now:
-            _, task_id = heappop(self._expiries)
-            self._finished.pop(task_id, None)
-            self._entries.pop(task_id, None)
         while self._keys and next(iter(self._keys.values())).expires <= now:
-            _, key = self._keys.popitem(last=False)
-            if (entry := self._entries.get(key.task_id)) is not None:
-                entry.key_expires = None
+            entry = self._entries[self._keys.popitem(last=False)[1].task_id]
+            entry.key_expires = None
+            if entry.record.finished:
+                self._keyed.pop(entry.record.id, None)
+                self._keep(entry)
+        while self._kept and next(iter(self._kept.values())).expires <= now:
+            del self._entries[self._kept.popitem(last=False)[0]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,6 +341,7 @@ class _Entry:
     stopped: TaskError | None = None
     began: float | None = None
     key_expires: float | None = None
+    expires: float = math.inf
 
 
 class _Events:

@@ -48,7 +48,7 @@ class DrainReport:
         finished: ran to their end within the grace.
         cancelled: were stopped, or never started; their records say so, with the code `draining`.
         handed_back: are still queued, for another worker to take. The embedded engine has nobody to hand them to.
-        abandoned: didn't heed their cancellation in time; their records are closed as failed.
+        abandoned: didn't heed their cancellation in time; their records are closed as cancelled, too.
     """
 
     finished: tuple[str, ...] = ()

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, TypeAlias, cast
 from pydantic import JsonValue, TypeAdapter, ValidationError
 from pydantic_core import to_json
 
-from weaver_ai.errors import InvalidInput, WeaverError
+from weaver_ai.errors import Draining, InvalidInput, RunCancelled, WeaverError
 
 __all__ = [
     "FINISHED_STATES",
@@ -21,6 +21,7 @@ __all__ = [
     "TaskRecord",
     "TaskRequest",
     "TaskState",
+    "state_of",
 ]
 
 Priority: TypeAlias = Literal["low", "normal", "high"]
@@ -74,6 +75,13 @@ class TaskError:
     @classmethod
     def of(cls, error: WeaverError) -> TaskError:
         return cls(code=error.code, message=error.message, hint=error.hint, retry_after=error.retry_after)
+
+
+def state_of(error: TaskError | None) -> TaskState:
+    """The state of a task that ended with `error`: cancelled when it was stopped, failed when it stumbled."""
+    if error is None:
+        return "succeeded"
+    return "cancelled" if error.code in {RunCancelled.code, Draining.code} else "failed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,8 +6,10 @@ producer, not a root with a link to it, so that one request stays one trace; doc
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Final
 
 from opentelemetry import trace
@@ -15,12 +17,12 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from weaver_ai.tasks.record import Priority, TaskError, TaskRecord, TaskRequest
+from weaver_ai.tasks.record import Priority, TaskError, TaskRecord, TaskRequest, TaskState, state_of
 from weaver_ai.telemetry import names
 from weaver_ai.telemetry.logs import bind_log_context, log_error
 from weaver_ai.telemetry.spans import start_span
 
-__all__ = ["mark_failed", "processing", "report", "submitting", "trace_id_of"]
+__all__ = ["Attempt", "processing", "report", "submitting", "trace_id_of"]
 
 DESTINATION: Final = "weaver.tasks"
 
@@ -39,26 +41,43 @@ def submitting(system: str, task_id: str, request: TaskRequest) -> Iterator[str 
         yield _traceparent(span) or request.traceparent
 
 
+@dataclass(slots=True)
+class Attempt:
+    """One attempt as its span tells it."""
+
+    span: Span
+    state: TaskState = "failed"
+
+    def ended(self, error: TaskError | None) -> None:
+        """The handler gave an outcome back, with or without an error."""
+        self.state = state_of(error)
+        if error is not None:
+            self.span.set_attribute("error.type", "cancelled" if self.state == "cancelled" else error.code)
+            self.span.set_status(Status(StatusCode.ERROR, error.message))
+
+
 @contextmanager
-def processing(system: str, record: TaskRecord) -> Iterator[Span]:
+def processing(system: str, record: TaskRecord) -> Iterator[Attempt]:
     """Around one attempt, in the trace that the record names and with nothing else of the outer context."""
+    attributes = _attributes(system, record.id, record.capability, record.priority, kind="process", operation="task")
+    attributes[names.TASK_ATTEMPT] = record.attempts
     with (
         bind_log_context(task_id=record.id),
         start_span(
-            f"task {record.capability}",
+            names.SPAN_TASK.format(capability=record.capability),
             _kind=SpanKind.CONSUMER,
             _parent=_context_of(record.traceparent),
-            **_attributes(system, record.id, record.capability, record.priority, kind="process", operation="task"),
-            **_attempt(record),
+            **attributes,
         ) as span,
     ):
-        yield span
-
-
-def mark_failed(span: Span, error: TaskError) -> None:
-    """Say on an attempt's span that it ended with `error`."""
-    span.set_attribute("error.type", error.code)
-    span.set_status(Status(StatusCode.ERROR, error.message))
+        attempt = Attempt(span)
+        try:
+            yield attempt
+        except asyncio.CancelledError:
+            attempt.state = "cancelled"
+            raise
+        finally:
+            span.set_attribute(names.TASK_STATE, attempt.state)
 
 
 def report(error: BaseException, record: TaskRecord) -> None:
@@ -87,10 +106,6 @@ def _attributes(
         names.TASK_CAPABILITY: capability,
         names.TASK_PRIORITY: priority,
     }
-
-
-def _attempt(record: TaskRecord) -> dict[str, Any]:
-    return {names.TASK_ATTEMPT: record.attempts}
 
 
 def _context_of(traceparent: str | None) -> Context | None:

@@ -1,0 +1,184 @@
+"""What is the embedded engine's own: retention, memory, the context that a task runs in."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextvars import ContextVar
+
+import pytest
+
+from weaver_ai.errors import EngineUnavailable, QueueFull, TaskNotFound
+from weaver_ai.tasks import EmbeddedEngine, EngineHealth, TaskContext, TaskOutcome, TaskRecord, TaskRequest
+from weaver_ai.tasks.embedded import IDEMPOTENCY_SECONDS
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def echo(context: TaskContext) -> TaskOutcome:
+    for number in range(5):
+        await context.emit("progress", {"number": number})
+    return TaskOutcome(result=context.record.input)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def engine(clock: Clock) -> AsyncIterator[EmbeddedEngine]:
+    engine = EmbeddedEngine(echo, ttl_seconds=60.0, max_finished=3, max_keys=2, clock=clock)
+    await engine.start()
+    yield engine
+    await engine.drain(0)
+
+
+async def done(engine: EmbeddedEngine, value: str, key: str | None = None) -> TaskRecord:
+    task = await engine.submit(TaskRequest(capability="echo", input=value, idempotency_key=key))
+    return await engine.result(task.id, timeout_seconds=5)
+
+
+async def gone(engine: EmbeddedEngine, *records: TaskRecord) -> list[bool]:
+    found = []
+    for record in records:
+        try:
+            await engine.status(record.id)
+            found.append(False)
+        except TaskNotFound:
+            found.append(True)
+    return found
+
+
+async def test_before_its_start_it_takes_nothing(clock: Clock) -> None:
+    engine = EmbeddedEngine(echo, clock=clock)
+    with pytest.raises(EngineUnavailable, match=r"^the task engine hasn't started$"):
+        await engine.submit(TaskRequest(capability="echo", input="x"))
+    assert await engine.health() == EngineHealth(state="down", reason="not started")
+
+
+async def test_a_second_start_changes_nothing(engine: EmbeddedEngine) -> None:
+    await engine.start()
+    assert (await done(engine, "x")).result == "x"
+
+
+async def test_a_finished_task_can_be_read_until_its_time_is_over(engine: EmbeddedEngine, clock: Clock) -> None:
+    record = await done(engine, "x")
+    clock.now += 59.9
+    assert await engine.status(record.id) == record
+    clock.now += 0.1
+    assert await gone(engine, record) == [True]
+
+
+async def test_only_so_many_finished_tasks_are_kept(engine: EmbeddedEngine) -> None:
+    records = [await done(engine, str(number)) for number in range(5)]
+    assert await gone(engine, *records) == [True, True, False, False, False]
+
+
+async def test_a_key_is_honoured_for_a_day_whatever_the_time_to_live(engine: EmbeddedEngine, clock: Clock) -> None:
+    record = await done(engine, "x", key="k")
+    clock.now += IDEMPOTENCY_SECONDS - 1
+    assert await done(engine, "x", key="k") == record
+    clock.now += 1
+    again = await done(engine, "other", key="k")
+    assert again.id != record.id
+    assert await gone(engine, record) == [True]
+
+
+async def test_tasks_with_keys_are_kept_and_give_up_their_events(clock: Clock) -> None:
+    engine = EmbeddedEngine(echo, max_finished=1, clock=clock)
+    await engine.start()
+    first, second = [await done(engine, "x", key=key) for key in ("a", "b")]
+    await done(engine, "y")
+    await done(engine, "z")
+    assert await gone(engine, first, second) == [False, False]
+    assert await done(engine, "x", key="a") == first
+    assert [event.type async for event in engine.events(first.id)] == ["events.dropped", "task.succeeded"]
+    assert len([event async for event in engine.events(second.id)]) == 8
+    await engine.drain(0)
+
+
+async def test_only_so_many_keys_are_honoured(engine: EmbeddedEngine, clock: Clock) -> None:
+    for key in ("a", "b"):
+        await done(engine, "x", key=key)
+    with pytest.raises(QueueFull, match=r"^2 idempotency keys are in use already$"):
+        await done(engine, "x", key="c")
+    assert (await done(engine, "x")).state == "succeeded"
+    clock.now += IDEMPOTENCY_SECONDS
+    assert (await done(engine, "x", key="c")).state == "succeeded"
+
+
+async def test_nothing_is_left_of_many_tasks_once_they_have_expired(engine: EmbeddedEngine, clock: Clock) -> None:
+    for number in range(50):
+        await done(engine, str(number))
+        assert len(engine._kept) <= 3
+    await done(engine, "x", key="k")
+    clock.now += IDEMPOTENCY_SECONDS
+    assert await gone(
+        engine, TaskRecord(id="?", capability="", input=None, created_at=(await done(engine, "x")).created_at)
+    ) == [True]
+    held = [engine._entries, engine._kept, engine._running, engine._keyed, engine._keys]  # what memory is held by
+    assert [len(part) for part in held] == [1, 1, 0, 0, 0]
+
+
+async def test_a_task_sees_nothing_of_the_one_who_submitted_it() -> None:
+    tenant: ContextVar[str] = ContextVar("tenant", default="nobody")
+    seen: list[str] = []
+
+    async def handler(context: TaskContext) -> TaskOutcome:
+        seen.append(tenant.get())
+        tenant.set("the task")
+        return TaskOutcome()
+
+    engine = EmbeddedEngine(handler)
+    await engine.start()
+    tenant.set("the caller")
+    for _ in range(2):
+        task = await engine.submit(TaskRequest(capability="c", input=None))
+        await engine.result(task.id, timeout_seconds=5)
+    await engine.drain(0)
+    assert (seen, tenant.get()) == (["nobody", "nobody"], "the caller")
+
+
+async def test_the_wait_that_a_full_queue_names_follows_how_long_tasks_take() -> None:
+    clock = Clock()
+
+    async def slow(context: TaskContext) -> TaskOutcome:
+        clock.now += 30.0
+        return TaskOutcome()
+
+    engine = EmbeddedEngine(slow, concurrency=1, queue_size=1, clock=clock)
+    await engine.start()
+    for _ in range(20):
+        task = await engine.submit(TaskRequest(capability="c", input=None))
+        await engine.result(task.id, timeout_seconds=5)
+    await engine.submit(TaskRequest(capability="c", input=None))
+    await engine.submit(TaskRequest(capability="c", input=None))
+    with pytest.raises(QueueFull) as full:
+        await engine.submit(TaskRequest(capability="c", input=None))
+    await engine.drain(5)
+    assert full.value.retry_after == pytest.approx(30.0, rel=0.05)
+
+
+async def test_the_loop_s_end_ends_its_tasks_too() -> None:
+    """Who cancels every task of the loop, as asyncio.run does at its end, leaves no record open."""
+    began = asyncio.Event()
+
+    async def handler(context: TaskContext) -> TaskOutcome:
+        began.set()
+        await asyncio.Event().wait()
+        return TaskOutcome()
+
+    engine = EmbeddedEngine(handler)
+    await engine.start()
+    task = await engine.submit(TaskRequest(capability="c", input=None))
+    await began.wait()
+    (attempt,) = [other for other in asyncio.all_tasks() if other.get_name() == f"weaver task {task.id}"]
+    attempt.cancel()
+    assert (await engine.result(task.id, timeout_seconds=5)).state == "cancelled"
