@@ -7,7 +7,8 @@ import sys
 from collections.abc import Sequence
 
 from weaver_ai import __version__
-from weaver_ai.cli import doctor, serve
+from weaver_ai.cli.doctor import add_to as add_doctor
+from weaver_ai.cli.serve import add_to as add_serve
 from weaver_ai.errors import WeaverError
 
 __all__ = ["main"]
@@ -39,6 +40,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"weaver {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs")
-    serve.add_to(verbs)
-    doctor.add_to(verbs)
+    add_serve(verbs)
+    add_doctor(verbs)
     return parser

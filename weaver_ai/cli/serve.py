@@ -18,7 +18,7 @@ from weaver_ai.errors import MissingExtra, SettingsError
 if TYPE_CHECKING:
     from types import FrameType
 
-    from weaver_ai.agents import Entry, Weaver
+    from weaver_ai.agents import Entry, Runner, Weaver
     from weaver_ai.settings import Settings
     from weaver_ai.telemetry import Telemetry
 
@@ -86,7 +86,7 @@ def _serve(settings: Settings, weaver: Weaver, listener: socket.socket, log_leve
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
-            print("\n".join(_banner(settings, weaver, telemetry, _url(host, port))), flush=True)
+            print("\n".join(_banner(settings, app.state.service.runner, telemetry, _url(host, port))), flush=True)
 
     config = uvicorn.Config(
         app,
@@ -115,17 +115,32 @@ def _url(host: str, port: int) -> str:
     return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
 
 
-def _banner(settings: Settings, weaver: Weaver, telemetry: Telemetry, url: str) -> Iterator[str]:
+def _banner(settings: Settings, runner: Runner, telemetry: Telemetry, url: str) -> Iterator[str]:
+    weaver = runner.weaver
     yield f"weaver {__version__} serves {settings.target or 'the built-in support desk'} on {url}"
     yield f"  agents     {', '.join(weaver.agents) or 'none'}"
     if weaver.workflows:
         yield f"  workflows  {', '.join(weaver.workflows)}"
+    yield f"  models     {_models(runner)}"
     yield f"  engine     embedded: {settings.task_concurrency} tasks at a time, kept in this process"
     yield f"  telemetry  {telemetry.name}, {telemetry.environment}"
     yield f"  look       {url}/docs   {url}/health   {url}/metrics"
     if curl := _curl(settings, weaver, url):
         yield "Try it:"
         yield f"  {curl}"
+
+
+def _models(runner: Runner) -> str:
+    from weaver_ai.agents.models import is_offline, leaves
+
+    used = [leaf for entry in runner.weaver.agents.values() for leaf in leaves(runner.models.of(entry))]
+    real = dict.fromkeys(f"{leaf.system}:{leaf.model_name}" for leaf in used if not is_offline(leaf))
+    offline = (
+        ["offline: made-up answers, always the same, no cost; set OPENAI_API_KEY or ANTHROPIC_API_KEY for real ones"]
+        if any(map(is_offline, used))
+        else []
+    )
+    return ", ".join([*real, *offline]) or "none"
 
 
 def _curl(settings: Settings, weaver: Weaver, url: str) -> str | None:

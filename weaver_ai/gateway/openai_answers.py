@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator
 
 from pydantic_ai.messages import ModelResponse
+from pydantic_core import to_json
 
 from weaver_ai.agents import RunEvent, RunFinished, RunResult, RunStarted, TextDelta
 from weaver_ai.gateway.openai_schemas import (
@@ -36,7 +37,7 @@ def completion_of(result: RunResult, model: str, *, created: int) -> ChatComplet
         ToolCall(id=call.id, function=FunctionCall(name=call.name, arguments=json.dumps(dict(call.arguments))))
         for call in result.pending
     ]
-    message = CompletionMessage(content=None if calls else result.text, tool_calls=calls or None)
+    message = CompletionMessage(content=(result.text or None) if calls else result.text, tool_calls=calls or None)
     return ChatCompletion(
         id=_id(result),
         created=created,
@@ -101,7 +102,10 @@ class _Chunks:
         return chunks
 
     def encoded(self, chunk: ChatCompletionChunk) -> bytes:
-        return event(chunk.model_dump_json(exclude_none=True))
+        shown = chunk.model_dump(exclude_none=True)
+        for choice in shown["choices"]:  # the one null that OpenAI sends, and clients ask for
+            choice.setdefault("finish_reason", None)
+        return event(to_json(shown))
 
     def _chunk(self, choices: list[ChunkChoice], usage: CompletionUsage | None = None) -> ChatCompletionChunk:
         return ChatCompletionChunk(id=self.id, created=self._created, model=self._model, choices=choices, usage=usage)

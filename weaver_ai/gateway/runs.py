@@ -12,7 +12,7 @@ from weaver_ai.agents import Entry, RunEvent
 from weaver_ai.gateway.disconnect import run_while_connected
 from weaver_ai.gateway.failures import report
 from weaver_ai.gateway.limits import EVENT_STREAM, JSON, negotiate
-from weaver_ai.gateway.openapi import problems
+from weaver_ai.gateway.openapi import event_stream, problems
 from weaver_ai.gateway.schemas import RunReport
 from weaver_ai.gateway.service import Service
 from weaver_ai.gateway.streaming import EventStream, event
@@ -20,11 +20,10 @@ from weaver_ai.gateway.streaming import EventStream, event
 __all__ = ["RUN_RESPONSES", "answer_run"]
 
 RUN_RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "What came of the run; as `text/event-stream`, what happens in it, ended by `run.finished` or "
-        "by `error`, whose data is a problem.",
-        "content": {EVENT_STREAM: {"schema": {"type": "string"}}},
-    },
+    200: event_stream(
+        "What came of the run; as `text/event-stream`, what happens in it, ended by `run.finished` or by `error`, "
+        "whose data is a problem."
+    ),
     **problems(400, 404, 406, 413, 415, 422, 429, 502, 503, 504),
 }
 

@@ -9,7 +9,10 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from uvicorn import Server
 
 __all__ = ["Budget", "drain_before_exit"]
 
@@ -36,53 +39,54 @@ class Budget:
 
 @contextmanager
 def drain_before_exit(begin: Callable[[], None], drain: Callable[[], Awaitable[object]]) -> Iterator[None]:
-    """Inside the block, a signal to stop drains first, while the server still answers, and reaches the server after.
+    """Inside the block, a signal to stop drains first, while the server still answers, and then stops the server.
 
-    Only uvicorn's handlers are preceded, and only in the main thread: any other server's shutdown begins with the
-    lifespan's. A second signal reaches the server at once.
+    Only a uvicorn in the main thread is preceded: any other server's shutdown begins with the lifespan's. The process
+    then exits with 0, not by the signal, for all went as it should. A second signal reaches uvicorn at once.
 
     Args:
         begin: called at once, in the signal handler: takes readiness away.
         drain: awaited in the event loop.
     """
     loop = asyncio.get_running_loop()
-    preceded: dict[int, ServerHandler] = {}
+    preceded: dict[int, tuple[ServerHandler, Server]] = {}
     draining: list[asyncio.Task[None]] = []
 
-    async def drain_then(handler: ServerHandler, number: int) -> None:
+    async def drain_then_stop(server: Server) -> None:
         try:
             await drain()
         finally:
-            handler(number, None)
+            server.should_exit = True
 
-    def start(handler: ServerHandler, number: int) -> None:
-        draining.append(loop.create_task(drain_then(handler, number)))
+    def start(server: Server) -> None:
+        draining.append(loop.create_task(drain_then_stop(server)))
 
     def on_signal(number: int, frame: FrameType | None) -> None:
+        handler, server = preceded[number]
         begin()
         if draining:
-            preceded[number](number, frame)
+            handler(number, frame)
         else:
-            loop.call_soon_threadsafe(start, preceded[number], number)
+            loop.call_soon_threadsafe(start, server)
 
     for each in _SIGNALS:
-        handler = _uvicorn_handler(each)
-        if handler is not None:
-            preceded[each] = handler
+        if (found := _uvicorn_handler(each)) is not None:
+            preceded[each] = found
             signal.signal(each, on_signal)
     try:
         yield
     finally:
-        for number, handler in preceded.items():
+        for number, (handler, _) in preceded.items():
             if signal.getsignal(number) is on_signal:
                 signal.signal(number, handler)
 
 
-def _uvicorn_handler(number: int) -> ServerHandler | None:
+def _uvicorn_handler(number: int) -> tuple[ServerHandler, Server] | None:
     uvicorn = sys.modules.get("uvicorn")
     if uvicorn is None or threading.current_thread() is not threading.main_thread():
         return None
     handler = signal.getsignal(number)
-    if callable(handler) and isinstance(getattr(handler, "__self__", None), uvicorn.Server):
-        return handler
+    server = getattr(handler, "__self__", None)
+    if callable(handler) and isinstance(server, uvicorn.Server):
+        return handler, server
     return None

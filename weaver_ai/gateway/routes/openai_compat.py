@@ -10,11 +10,11 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from weaver_ai.agents import Entry
 from weaver_ai.gateway.disconnect import run_while_connected
 from weaver_ai.gateway.failures import report
-from weaver_ai.gateway.limits import EVENT_STREAM, require_json
+from weaver_ai.gateway.limits import require_json
 from weaver_ai.gateway.openai_answers import chunks_of, completion_of
 from weaver_ai.gateway.openai_messages import ask_of
 from weaver_ai.gateway.openai_schemas import ChatCompletion, ChatRequest, Model, ModelList
-from weaver_ai.gateway.openapi import problems
+from weaver_ai.gateway.openapi import event_stream, problems
 from weaver_ai.gateway.service import CurrentService, Service
 from weaver_ai.gateway.streaming import EventStream
 
@@ -29,10 +29,7 @@ router = APIRouter(prefix="/v1", tags=["openai"])
     summary="Chat with an agent or a workflow",
     response_model=ChatCompletion,
     responses={
-        200: {
-            "description": "The answer; with `stream`, `chat.completion.chunk` events that end with `[DONE]`.",
-            "content": {EVENT_STREAM: {"schema": {"type": "string"}}},
-        },
+        200: event_stream("The answer; with `stream`, `chat.completion.chunk` events that end with `[DONE]`."),
         **problems(400, 404, 413, 415, 422, 429, 502, 503, 504),
     },
     dependencies=[Depends(require_json)],
