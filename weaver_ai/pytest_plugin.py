@@ -47,8 +47,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    if not session.config.option.collectonly and any(_uses(item) for item in session.items):
-        _capture(session.config)
+    if session.config.option.collectonly:
+        return
+    used = _FIXTURES.intersection(name for item in session.items for name in getattr(item, "fixturenames", ()))
+    if used:
+        capture = _capture(session.config)
+        for signal in ("logs", "metrics"):
+            if signal in used:
+                capture.add(signal)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -61,13 +67,14 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     capture = item.config.stash.get(_CAPTURE, None)
-    if capture is None:
-        return (yield)
-    capture.begin(item.nodeid)
+    if capture is not None:
+        capture.begin(item.nodeid)
     try:
         return (yield)
     finally:
-        capture.end()
+        capture = item.config.stash.get(_CAPTURE, None)  # it may have begun in this test
+        if capture is not None:
+            capture.end()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -146,7 +153,7 @@ def spans(request: pytest.FixtureRequest) -> Spans:
 def logs(request: pytest.FixtureRequest) -> Logs:
     """The log records that are written through OpenTelemetry in this test; each knows its span."""
     recording = _trace(request.node).recording
-    _capture(request.config).record_logs()
+    _capture(request.config).add("logs")
     from weaver_ai.testing.logs import Logs
 
     return Logs(recording)
@@ -156,7 +163,7 @@ def logs(request: pytest.FixtureRequest) -> Logs:
 def metrics(request: pytest.FixtureRequest) -> Metrics:
     """What OpenTelemetry's instruments measure in this test."""
     recording = _trace(request.node).recording
-    _capture(request.config).record_metrics()
+    _capture(request.config).add("metrics")
     from weaver_ai.testing.metrics import Metrics
 
     return Metrics(recording)

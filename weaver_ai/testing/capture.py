@@ -39,38 +39,47 @@ class Capture:
         self._now = self._session
         self._recording: Recording | None = None
         self._traces: dict[int, Origin] = {}
-        self._fallback = Patches()
+        self._proxies = Patches()
+        self._signals: set[taps.Signal] = set()
 
     def start(self) -> None:
+        """Tap, and give code without a provider one, for the whole session: an app that a fixture of the
+        session makes mustn't depend on which test came first.
+        """
         taps.push(self)
+        replace_trace_proxies(self._proxies)
 
     def stop(self) -> None:
+        """Leave everything as it was."""
+        self._proxies.undo()
         taps.pop(self)
+
+    def add(self, signal: taps.Signal) -> None:
+        """Capture this signal too, from here to the end of the session."""
+        if signal in self._signals:
+            return
+        self._signals.add(signal)
+        taps.tap(signal)
+        if signal == "logs":
+            from weaver_ai.testing.log_taps import replace_log_proxies  # noqa: PLC0415 # loads the SDK's logs
+
+            replace_log_proxies(self._proxies)
+        else:
+            from weaver_ai.testing.metric_taps import replace_metric_proxies  # noqa: PLC0415 # loads the SDK's metrics
+
+            replace_metric_proxies(self._proxies)
 
     def begin(self, node_id: str) -> None:
         """From now on, spans belong to this test."""
         self._now = Origin(node_id, "test")
 
-    def record(self, *, every_span: bool) -> Recording:
-        """Keep the spans of the running test from here on."""
+    def record(self, node_id: str, *, every_span: bool) -> Recording:
+        """Keep the spans of this test, which runs already, from here on."""
+        if not self._now.is_test:
+            self.begin(node_id)
         self.every_span = every_span
         self._recording = Recording(self._now, explain=why_empty)
-        replace_trace_proxies(self._fallback)
         return self._recording
-
-    def record_logs(self) -> None:
-        """Keep the log records of the running test too."""
-        taps.tap("logs")
-        from weaver_ai.testing.log_taps import replace_log_proxies  # noqa: PLC0415 # loads the SDK's logs only here
-
-        replace_log_proxies(self._fallback)
-
-    def record_metrics(self) -> None:
-        """Keep the measurements of the running test too."""
-        taps.tap("metrics")
-        from weaver_ai.testing.metric_taps import replace_metric_proxies  # noqa: PLC0415 # loads the SDK's metrics only here
-
-        replace_metric_proxies(self._fallback)
 
     def end(self) -> None:
         """What this test began and has not ended is late from now on."""
@@ -80,7 +89,6 @@ class Capture:
         self._now = self._session
         self._recording = None
         self.every_span = False
-        self._fallback.undo()
 
     @contextmanager
     def body(self) -> Iterator[None]:

@@ -21,7 +21,8 @@ class ContextGuard:
     def __init__(self) -> None:
         self.leaks: list[str] = []
         self._outside = get_current()
-        if not _held_by_fixture(self._outside):
+        self._inherits = _held_by_fixture(self._outside)
+        if not self._inherits:
             attach(Context())
         self._base = get_current()
 
@@ -29,6 +30,9 @@ class ContextGuard:
         """Note what the test and its fixtures left behind, and put the context back."""
         left = get_current()
         if _held_by_fixture(left):
+            return
+        if self._inherits and not _held_by_fixture(self._base):  # its fixture is gone now, and took it along
+            self._note(Context(), left)
             return
         self._note(self._base, left)
         if left != self._outside:

@@ -65,6 +65,14 @@ class Captured:
         return self.latest.name
 
     @property
+    def is_phantom(self) -> bool:
+        """Logfire threw it away right after its start, by the rate on the span; nobody can end it any more."""
+        if self.ended:
+            return False
+        rate = (self.span.attributes or {}).get("logfire.sample_rate")
+        return isinstance(rate, int | float) and self.span.get_span_context().span_id > round(rate * 2**64)
+
+    @property
     def latest(self) -> ReadableSpan:
         """What left the process, or would have."""
         return self.rewritten or self.span

@@ -25,7 +25,7 @@ class Recording:
 
     Attributes:
         strays: spans that belong to an earlier test and began or ended in this one.
-        dropped: how many spans the provider's sampler left out of the record.
+        dropped: names of the spans that the provider's sampler left out of the record.
         forced: how many it would have left out, had the recording not asked for every span.
         discarded: names of spans that were started on a no-op tracer.
         logs: log records, as the last processor left them.
@@ -60,7 +60,12 @@ class Recording:
     @property
     def open(self) -> list[Captured]:
         """Those that have not ended, in the order in which they began."""
-        return [captured for captured in self._captured if not captured.ended]
+        return [captured for captured in self._captured if not captured.ended and not captured.is_phantom]
+
+    @property
+    def sampled_out(self) -> list[str]:
+        """Names of the spans that samplers left out of the record."""
+        return [*self.dropped, *(captured.name for captured in self.everything() if captured.is_phantom)]
 
     def everything(self) -> Sequence[Captured]:
         """All of them, in the order in which they began."""
@@ -91,7 +96,11 @@ class Recording:
         return self._index.get((trace_id, span_id))
 
     def snapshot(self) -> Sequence[Span]:
-        return [self._read(captured, sequence) for sequence, captured in enumerate(tuple(self._captured))]
+        return [
+            self._read(captured, sequence)
+            for sequence, captured in enumerate(self.everything())
+            if not captured.is_phantom
+        ]
 
     def subscribe(self, wake: Callable[[], None]) -> Callable[[], None]:
         key = object()

@@ -25,8 +25,8 @@ def trace_lines(recording: Recording, *, colour: bool = False, budget: int = 40)
         names = ", ".join(f"{stray.name!r} of {stray.origin.name}" for stray in recording.strays[:3])
         more = len(recording.strays) - 3
         yield f"left out, for other tests left them behind: {names}{f', and {more} more' if more > 0 else ''}"
-    if recording.dropped:
-        yield f"left out by the provider's sampler: {len(recording.dropped)}"
+    if recording.sampled_out:
+        yield f"left out by the provider's sampler: {len(recording.sampled_out)}"
     if recording.forced:
         yield f"the provider's sampler would have left out: {recording.forced}"
 

@@ -55,7 +55,7 @@ class TracedTest:
     """Recording, context and checks of one test; made in its set-up, read in its reports."""
 
     def __init__(self, node_id: str, capture: Capture, wishes: Wishes, colour: bool) -> None:
-        self.recording = capture.record(every_span=wishes.every_span)
+        self.recording = capture.record(node_id, every_span=wishes.every_span)
         self.invariants = Invariants(wishes.checks)
         self._node_id = node_id
         self._grace = wishes.grace

@@ -18,8 +18,8 @@ def why_empty(recording: Recording) -> Sequence[str]:
 
 
 def _reasons(recording: Recording) -> Iterator[str]:
-    if recording.dropped:
-        yield f"sampled out: {_spans(len(recording.dropped))} ({_names(recording.dropped)})"
+    if recording.sampled_out:
+        yield f"sampled out: {_spans(len(recording.sampled_out))} ({_names(recording.sampled_out)})"
     if recording.discarded:
         yield f"started on a no-op tracer: {_spans(len(recording.discarded))} ({_names(recording.discarded)})"
     provider = trace.get_tracer_provider()
