@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Generator
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -10,17 +11,18 @@ import pytest
 
 if TYPE_CHECKING:
     from weaver_ai.testing.capture import Capture
+    from weaver_ai.testing.fakes.providers.providers import Providers
     from weaver_ai.testing.invariants import Invariants
     from weaver_ai.testing.live import Spans
     from weaver_ai.testing.logs import Logs
     from weaver_ai.testing.metrics import Metrics
     from weaver_ai.testing.traced import TracedTest
 
-__all__ = ["invariants", "logs", "metrics", "spans"]
+__all__ = ["invariants", "logs", "metrics", "providers", "spans"]
 
 _CAPTURE = pytest.StashKey["Capture"]()
 _TRACED = pytest.StashKey["TracedTest"]()
-_FIXTURES = frozenset(__all__)
+_FIXTURES = frozenset({"invariants", "logs", "metrics", "spans"})  # those that need the trace
 _CHECKS = {  # the same names and defaults as testing.invariants.CHECKS, which this module must not load
     "open": ("a span that never ended", True),
     "context": ("a span or a value left in the OpenTelemetry context", True),
@@ -36,6 +38,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         parser.addini(f"weaver_check_{check}", f"fail a test that used spans for {what}", type="bool", default=default)
     parser.addini("weaver_sampling", "record 'every' span, or those that the 'provider' samples", default="every")
     parser.addini("weaver_grace", "seconds that spans may stay open after a test", default="0.5")
+    parser.addini("weaver_network", "'guard': no test reaches the network; 'off': not even 'providers' guards it")
+    parser.addini("weaver_network_allow", "hosts that guarded tests may reach: names, globs, networks", type="args")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -44,6 +48,13 @@ def pytest_configure(config: pytest.Config) -> None:
         "weaver(sampling='every', check_open=True, ...): how the spans of a test are recorded and checked; "
         f"the checks are {', '.join(_CHECKS)}",
     )
+    network = config.getini("weaver_network")
+    if network not in {"", "guard", "off"}:
+        raise pytest.UsageError(f"weaver_network is 'guard' or 'off', not {network!r}")
+    if network == "guard":
+        from weaver_ai.testing.guarded import GuardedTests
+
+        GuardedTests.register(config)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -122,6 +133,15 @@ def pytest_runtest_makereport(
     return report
 
 
+def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
+    """Explains spans; where nobody has loaded them, nothing that is compared can be one."""
+    if "weaver_ai.testing.expect" not in sys.modules:
+        return None
+    from weaver_ai.testing.compare import compare
+
+    return compare(left, op, right)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_fixture_setup(
     fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
@@ -173,6 +193,21 @@ def metrics(request: pytest.FixtureRequest) -> Metrics:
 def invariants(request: pytest.FixtureRequest) -> Invariants:
     """What is checked of this test's trace at its end: `invariants.off("open", "poll *")`."""
     return _trace(request.node).invariants
+
+
+@pytest.fixture
+def providers(request: pytest.FixtureRequest) -> Generator[Providers, None, None]:
+    """OpenAI and Anthropic in memory, for httpx and httpx2; no other request leaves the process."""
+    try:
+        from weaver_ai.testing.fakes.providers.fixture import open_providers
+    except ModuleNotFoundError as error:
+        if error.name not in {"httpx", "httpx2", "pytest_httpx2", "respx"}:
+            raise
+        from weaver_ai.errors import MissingExtra
+
+        pytest.fail(str(MissingExtra("the fixture 'providers'", "testing")), pytrace=False)
+    with open_providers(request.config) as opened:
+        yield opened
 
 
 def _uses(item: pytest.Item) -> bool:

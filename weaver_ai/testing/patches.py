@@ -1,8 +1,9 @@
-"""Attributes of other people's classes, replaced for a while."""
+"""Attributes of other people's classes and modules, replaced for a while."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 __all__ = ["Patches"]
@@ -14,7 +15,7 @@ class Patches:
     def __init__(self) -> None:
         self._undo: list[Callable[[], None]] = []
 
-    def replace(self, owner: type, name: str, make: Callable[[Any], Any]) -> None:
+    def replace(self, owner: type | ModuleType, name: str, make: Callable[[Any], Any]) -> None:
         """Set `owner.name` to `make(original)`.
 
         Undone only while it's still ours: somebody who wrapped it later keeps the wrapper, and with it
