@@ -129,17 +129,14 @@ class Fitter:
         return ends
 
     def _after_block(self, block: Block, spans: Sequence[int], starts: set[int], first: float, last: int) -> set[int]:
+        fitting = [self._fitting(block, position) for position in spans]
         least, most = block.least, block.most
         return {
             end
             for start in starts
             for end in range(max(start + least, int(first)), last + 1)
-            if end - start <= most and self._covers(block, spans[start:end])
+            if end - start <= most and _covers(block, _pairs(block, fitting[start:end]))
         }
-
-    def _covers(self, block: Block, spans: Sequence[int]) -> bool:
-        pairs = self.pairs(block, spans)
-        return None not in pairs and set(range(block.least)) <= set(pairs)
 
     def pairs(self, block: Block, spans: Sequence[int]) -> list[int | None]:
         """For each span the index of a step it can take, as many as possible, required steps first.
@@ -147,10 +144,20 @@ class Fitter:
         A star can be taken by every span that fits it: each such span has a place of its own, numbered
         past the steps.
         """
-        edges: list[list[int]] = []
-        for index, position in enumerate(spans):
-            fitting = [number for number, step in enumerate(block.steps) if self.fits(step.node, position)]
-            starred = any(block.steps[number].star for number in fitting)
-            single = [number for number in fitting if not block.steps[number].star]
-            edges.append([*single, len(block.steps) + index] if starred else single)
-        return assign(edges, len(block.steps) + len(spans), required=block.least)
+        return _pairs(block, [self._fitting(block, position) for position in spans])
+
+    def _fitting(self, block: Block, position: int) -> tuple[Sequence[int], bool]:
+        """The steps that take one span and fit this one; whether a star does too."""
+        fitting = [number for number, step in enumerate(block.steps) if self.fits(step.node, position)]
+        single = [number for number in fitting if not block.steps[number].star]
+        return single, len(single) < len(fitting)
+
+
+def _pairs(block: Block, fitting: Sequence[tuple[Sequence[int], bool]]) -> list[int | None]:
+    count = len(block.steps)
+    edges = [[*single, count + index] if has_star else single for index, (single, has_star) in enumerate(fitting)]
+    return assign(edges, count + len(fitting), required=block.least)
+
+
+def _covers(block: Block, pairs: Sequence[int | None]) -> bool:
+    return None not in pairs and set(range(block.least)) <= set(pairs)
