@@ -217,7 +217,8 @@ def _of_http_exception(error: HTTPException, scope: Scope) -> Described:
 def _of_validation(error: RequestValidationError, scope: Scope, known_fields: Sequence[str]) -> Described:
     found = [_field_problem(each, known_fields) for each in error.errors()]
     if any(each.type == "json_invalid" for each in found):
-        return _build(scope, 400, "malformed-json", "Malformed JSON", "the body isn't valid JSON", found=found)
+        detail = f"the body isn't valid JSON: {found[0].message}"
+        return _build(scope, 400, "malformed-json", "Malformed JSON", detail, found=found)
     detail = "; ".join(f"{each.location}: {each.message}" for each in found[:_NAMED_FIELDS])
     if len(found) > _NAMED_FIELDS:
         detail += f"; and {len(found) - _NAMED_FIELDS} more"
@@ -230,8 +231,7 @@ def _field_problem(error: Mapping[str, Any], known_fields: Sequence[str]) -> Fie
     if error["type"] == "extra_forbidden":
         message = _unknown_field(location[-1], known_fields)
     elif error["type"] == "json_invalid":
-        message = f"{error['ctx']['error']} at character {error['loc'][-1]}"
-        location = location[:1]
+        message, location = str(error["ctx"]["error"]), location[:1]
     return FieldProblem(location=".".join(location), message=message, type=error["type"])
 
 

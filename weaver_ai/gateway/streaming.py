@@ -6,15 +6,18 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
+from opentelemetry import trace
+from opentelemetry.trace import StatusCode
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from weaver_ai.gateway.disconnect import wait_for_disconnect
 from weaver_ai.gateway.lifecycle import Lifecycle, shutting_down
 from weaver_ai.gateway.limits import EVENT_STREAM
-from weaver_ai.gateway.problems import Described, ProblemResponse, problem_of
+from weaver_ai.gateway.problems import Described, Problem, ProblemResponse, problem_of
 
 __all__ = ["EventStream", "event"]
 
@@ -22,6 +25,14 @@ HEARTBEAT_SECONDS = 15.0
 
 EventSource = AsyncGenerator[bytes, None]
 Reporter = Callable[[BaseException, Scope], Described]
+
+
+def _mark(problem: Problem) -> None:
+    """The status line said 200: only the span can tell that the answer failed."""
+    if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        span = trace.get_current_span()
+        span.set_attribute("error.type", problem.code)
+        span.set_status(StatusCode.ERROR, problem.title)
 
 
 def event(data: str | bytes, *, name: str | None = None, id: str | None = None) -> bytes:  # noqa: A002 # the field's name
@@ -120,6 +131,7 @@ class EventStream(Response):
         last = b""
         if isinstance(item, _Failed):
             problem = self._report(item.error, scope).problem
+            _mark(problem)
             last = event(problem.model_dump_json(exclude_none=True), name="error")
         await send({"type": "http.response.body", "body": last, "more_body": False})
 

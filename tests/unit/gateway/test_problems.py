@@ -188,9 +188,14 @@ def test_many_wrong_fields_are_counted_in_the_detail_and_listed_in_errors() -> N
 
 def test_malformed_json_says_where() -> None:
     error = _validation(
-        {"type": "json_invalid", "loc": ("body", 7), "msg": "JSON decode error", "ctx": {"error": "Expecting value"}}
+        {
+            "type": "json_invalid",
+            "loc": ("body", 0),
+            "msg": "JSON decode error",
+            "ctx": {"error": "expected value at line 1 column 8"},
+        }
     )
     problem = problem_of(error, SCOPE).problem
     assert (problem.status, problem.type) == (400, type_uri("malformed-json"))
     assert problem.errors is not None
-    assert (problem.errors[0].location, problem.errors[0].message) == ("body", "Expecting value at character 7")
+    assert (problem.errors[0].location, problem.errors[0].message) == ("body", "expected value at line 1 column 8")

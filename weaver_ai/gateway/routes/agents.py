@@ -11,10 +11,11 @@ from weaver_ai.gateway.limits import require_json
 from weaver_ai.gateway.runs import RUN_RESPONSES, answer_run
 from weaver_ai.gateway.schemas import Catalogue, RunReport, RunRequest
 from weaver_ai.gateway.service import CurrentService
+from weaver_ai.gateway.strict_json import StrictRoute
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/v1/agents", tags=["agents"])
+router = APIRouter(prefix="/v1/agents", tags=["agents"], route_class=StrictRoute)
 
 
 @router.get("", operation_id="list_agents", summary="List agents and workflows")

@@ -17,10 +17,11 @@ from weaver_ai.gateway.openai_schemas import ChatCompletion, ChatRequest, Model,
 from weaver_ai.gateway.openapi import event_stream, problems
 from weaver_ai.gateway.service import CurrentService, Service
 from weaver_ai.gateway.streaming import EventStream
+from weaver_ai.gateway.strict_json import StrictRoute
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/v1", tags=["openai"])
+router = APIRouter(prefix="/v1", tags=["openai"], route_class=StrictRoute)
 
 
 @router.post(

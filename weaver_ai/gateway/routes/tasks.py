@@ -15,11 +15,12 @@ from weaver_ai.gateway.openapi import event_stream, problems
 from weaver_ai.gateway.schemas import Task, TaskSubmission
 from weaver_ai.gateway.service import CurrentService
 from weaver_ai.gateway.streaming import EventStream, event
+from weaver_ai.gateway.strict_json import StrictRoute
 from weaver_ai.tasks import Engine, TaskEvent, TaskRequest
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/v1/tasks", tags=["tasks"])
+router = APIRouter(prefix="/v1/tasks", tags=["tasks"], route_class=StrictRoute)
 
 TaskId = Annotated[str, Path(min_length=1, max_length=128, description="The `id` of the task.")]
 IdempotencyKey = Annotated[

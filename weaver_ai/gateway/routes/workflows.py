@@ -10,10 +10,11 @@ from weaver_ai.gateway.limits import require_json
 from weaver_ai.gateway.runs import RUN_RESPONSES, answer_run
 from weaver_ai.gateway.schemas import RunReport, RunRequest
 from weaver_ai.gateway.service import CurrentService
+from weaver_ai.gateway.strict_json import StrictRoute
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/v1/workflows", tags=["workflows"])
+router = APIRouter(prefix="/v1/workflows", tags=["workflows"], route_class=StrictRoute)
 
 
 @router.post(
