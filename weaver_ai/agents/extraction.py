@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -106,7 +107,7 @@ class Reader:
             return self._choice(schema["enum"])
         match schema.get("type"):
             case "integer" | "number" as kind:
-                return self._number(name, integer=kind == "integer")
+                return self._number(name, schema, integer=kind == "integer")
             case "boolean":
                 return self._flag(name)
             case "string":
@@ -120,10 +121,14 @@ class Reader:
                 return _NOTHING if not nested else {**nested}
         return _NOTHING
 
-    def _number(self, name: str, *, integer: bool) -> JsonValue | _Nothing:
-        fitting = [match for match in _NUMBER.finditer(self.text) if match.start() not in self._taken]
-        if integer:
-            fitting = [match for match in fitting if "." not in match[0]]
+    def _number(self, name: str, schema: Mapping[str, Any], *, integer: bool) -> JsonValue | _Nothing:
+        fitting = [
+            match
+            for match in _NUMBER.finditer(self.text)
+            if match.start() not in self._taken
+            and not (integer and "." in match[0])
+            and _is_within(float(match[0]), schema)
+        ]
         if not fitting:
             return _NOTHING
         names = words(name)
@@ -139,6 +144,10 @@ class Reader:
         return _NEGATION.search(self.text.lower()) is None
 
     def _string(self, name: str, schema: Mapping[str, Any]) -> JsonValue | _Nothing:
+        found = self._any_string(name, schema)
+        return _NOTHING if isinstance(found, str) and len(found) > schema.get("maxLength", math.inf) else found
+
+    def _any_string(self, name: str, schema: Mapping[str, Any]) -> JsonValue | _Nothing:
         if (kind := _FORMATS.get(schema.get("format", "email" if "email" in name else ""))) is not None:
             return match[0] if (match := kind[0].search(self.text)) else _NOTHING
         if "pattern" in schema:
@@ -172,9 +181,15 @@ class Reader:
             said = words(self.text)
             return [choice for choice in schema["enum"] if isinstance(choice, str) and words(choice) & said] or _NOTHING
         found: list[JsonValue] = []
-        while not isinstance(value := self._number(name, integer=schema["type"] == "integer"), _Nothing):
+        while not isinstance(value := self._number(name, schema, integer=schema["type"] == "integer"), _Nothing):
             found.append(value)
         return found or _NOTHING
+
+
+def _is_within(number: float, schema: Mapping[str, Any]) -> bool:
+    low, high = schema.get("minimum", -math.inf), schema.get("maximum", math.inf)
+    above, below = schema.get("exclusiveMinimum", -math.inf), schema.get("exclusiveMaximum", math.inf)
+    return bool(low <= number <= high and above < number < below)
 
 
 def _resolved(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -1,1 +1,0 @@
-pytest_plugins = ["tests.fixtures.recorded_spans", "tests.fixtures.providers"]
