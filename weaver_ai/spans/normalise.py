@@ -36,7 +36,7 @@ _SHAPES: Final = (
     (re.compile(r"\b(?:[0-9a-f]{32}|[0-9a-f]{16})\b"), "<id>"),
     (re.compile(r"\b0x[0-9a-f]{6,16}\b", re.IGNORECASE), "<address>"),
     (re.compile(r"(?<=localhost:)\d+|(?<=127\.0\.0\.1:)\d+|(?<=0\.0\.0\.0:)\d+|(?<=\[::1\]:)\d+"), "<port>"),
-    (re.compile(r"(?<=/)\d+\.\d+(?:\.\w+)+\b"), "<version>"),
+    (re.compile(r"(?<=\w/)\d+\.\d+(?:\.\w+)+\b"), "<version>"),
 )
 
 

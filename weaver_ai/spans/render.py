@@ -87,11 +87,11 @@ def tree_lines(
 
     Where they have more spans than `budget` lines, the spans with a note are kept with their ancestors,
     then those that failed or are open, then those nearest the roots; how many are left out, and which,
-    stands where they would. Open spans and orphans are named as such.
+    stands where they would. A budget of less than 3 is taken as 3. Open spans and orphans are named as such.
     """
     tops = forest.roots if roots is None else roots
     order = [place for top in tops for place in (top, *forest.descendants(top))]
-    shown = _chosen(forest, order, tops, list(notes), budget)
+    shown = _chosen(forest, order, list(notes), max(budget, 3))
     rows = list(_rows(forest, tops, shown, style))
     widths = [min(len(row.prefix) + len(row.text), _NAME_WIDTH) for row in rows if row.position is not None]
     setter = _Setter(forest, style, attributes, notes, max(widths, default=0))
@@ -107,7 +107,7 @@ class _Row:
     position: int | None
 
 
-def _chosen(forest: Forest, order: Sequence[int], tops: Sequence[int], noted: Sequence[int], budget: int) -> set[int]:
+def _chosen(forest: Forest, order: Sequence[int], noted: Sequence[int], budget: int) -> set[int]:
     if len(order) <= budget:
         return set(order)
     inside = set(order)
@@ -181,6 +181,16 @@ def _left_out(forest: Forest, places: Sequence[int]) -> str:
     return f"… {len(places)} more: {listed}{', …' if rest else ''}"
 
 
+def _rooms(wanted: Sequence[int], room: int) -> list[int]:
+    """How much each gets: what it wants, and the longest ones an equal share of what the others leave."""
+    rooms = [0] * len(wanted)
+    shortest_first = sorted(range(len(wanted)), key=wanted.__getitem__)
+    for number, index in enumerate(shortest_first):
+        rooms[index] = min(wanted[index], room // (len(wanted) - number))
+        room -= rooms[index]
+    return rooms
+
+
 def _fitted(text: str, room: int) -> str:
     """Clipped; a long attribute name gives up its namespace first."""
     key, equals, value = text.partition("=")
@@ -204,15 +214,17 @@ class _Setter:
         name = clip(row.text, max(_NAME_WIDTH - len(row.prefix), 20))
         used = len(row.prefix) + len(name)
         parts = [style.paint(row.prefix, "dim") + name]
-        if not style.stable or span.is_open:
+        if style.stable:
+            parts.append("  open" if span.is_open else "")
+        else:
             time = seconds(span.duration).rjust(7)
             parts.append(" " * (self.names - used) + "  " + style.paint(time, "yellow" if span.is_open else "dim"))
             used = max(self.names, used) + 9
         note = f"{style.arrow} {self.notes[position]}" if position in self.notes else ""
-        for text, ink in self._remarks(position):
-            shortened = _fitted(text, max(style.width - used - len(note) - 4, 16))
-            parts.append("  " + style.paint(shortened, ink))
-            used += len(shortened) + 2
+        remarks = list(self._remarks(position))
+        rooms = _rooms([len(text) + 2 for text, _ in remarks], style.width - used - (len(note) + 2 if note else 0))
+        for (text, ink), room in zip(remarks, rooms, strict=True):
+            parts.append("  " + style.paint(_fitted(text, max(room - 2, 12)), ink))
         return "".join([*parts, "  " + style.paint(note, "cyan") if note else ""])
 
     def _remarks(self, position: int) -> Iterator[tuple[str, Ink]]:
@@ -233,7 +245,7 @@ class _Setter:
         raised = [event.attributes for event in span.events if event.name == "exception"]
         text = span.status.description or ""
         if raised:
-            type_ = str(raised[-1].get("exception.type", ""))
+            type_ = str(raised[-1].get("exception.type", "")).rpartition(".")[2]
             message = text or str(raised[-1].get("exception.message", ""))
             text = message if message.startswith(type_) else f"{type_}: {message}"
         return str(normalise("status.description", text)) if self.style.stable else text

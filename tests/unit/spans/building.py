@@ -11,11 +11,13 @@ from weaver_ai.spans.tree import Forest
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 MILLISECOND = 1_000_000
+UNSET = Status()
+UNNAMED = Scope()
 
 
 def make(
     name: str,
-    id: int,
+    number: int,
     parent: int | None = None,
     *,
     start: float = 0,
@@ -23,11 +25,11 @@ def make(
     trace: str = TRACE,
     sequence: int | None = None,
     kind: SpanKind = "internal",
-    status: Status = Status(),
+    status: Status = UNSET,
     attributes: Mapping[str, AttributeValue] | None = None,
     events: Sequence[Event] = (),
     links: Sequence[Link] = (),
-    scope: Scope = Scope(),
+    scope: Scope = UNNAMED,
     resource: Mapping[str, AttributeValue] | None = None,
 ) -> Span:
     """A span; times in milliseconds, ids as small numbers."""
@@ -35,7 +37,7 @@ def make(
     return Span(
         name,
         trace,
-        f"{id:016x}",
+        f"{number:016x}",
         None if parent is None else f"{parent:016x}",
         kind,
         begin,
@@ -46,7 +48,7 @@ def make(
         tuple(links),
         scope,
         resource or {},
-        id if sequence is None else sequence,
+        number if sequence is None else sequence,
     )
 
 

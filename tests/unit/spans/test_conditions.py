@@ -119,7 +119,13 @@ def test_holds(pattern, position):
         (span(resource={"service.name": "x"}), WORKFLOW, "resource service.name", "'x'", "'desk'"),
         (span(event="done"), REFUND, "event", "'done'", "'retry', 'exception'"),
         (span(event="done"), WORKFLOW, "event", "'done'", "no event"),
-        (span(event=event("retry", {"attempt": 3})), REFUND, "event", "'retry' {'attempt': 3}", "'retry' {'attempt': 2}"),
+        (
+            span(event=event("retry", {"attempt": 3})),
+            REFUND,
+            "event",
+            "'retry' {'attempt': 3}",
+            "'retry' {'attempt': 2}",
+        ),
         (span(exception=ValueError), REFUND, "exception", "'ValueError'", "shop.errors.CardDeclined: 'no funds'"),
         (span(exception=ValueError), WORKFLOW, "exception", "'ValueError'", "no exception"),
         (

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.unit.spans.building import forest, make
 from weaver_ai.spans.diff import difference
-from weaver_ai.spans.expected import AnyOrder, Repeated, TreePattern
+from weaver_ai.spans.expected import AnyOrder, Repeated
 from weaver_ai.spans.fit import Fitter
 from weaver_ai.spans.query import SpanPattern
 from weaver_ai.spans.tree import Forest
@@ -26,7 +26,9 @@ def brute(node, place, captured):
     """As the documentation says it, with no thought of cost."""
     if isinstance(node, SpanPattern):
         return node.matches(place, captured)
-    return node.root.matches(place, captured) and brute_row(list(node.children), list(captured.children(place)), captured)
+    return node.root.matches(place, captured) and brute_row(
+        list(node.children), list(captured.children(place)), captured
+    )
 
 
 def brute_row(items, places, captured):
@@ -62,10 +64,10 @@ def brute_block(items, places, captured):
 
 @st.composite
 def captured_trees(draw):
-    spans = [make(draw(st.sampled_from(NAMES)), 1)]
-    for number in range(2, draw(st.integers(1, 6)) + 1):
-        spans.append(make(draw(st.sampled_from(NAMES)), number, draw(st.integers(1, min(number - 1, 2))), start=number))
-    return Forest(spans)
+    names = draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=6))
+    parents = [None, *(draw(st.integers(1, min(number, 2))) for number in range(1, len(names)))]
+    numbers = range(1, len(names) + 1)
+    return Forest(make(*one, start=one[1]) for one in zip(names, numbers, parents, strict=True))
 
 
 leaf = st.one_of(st.sampled_from([*NAMES, "*"]).map(span), st.just(span("a") | span("b")))
@@ -158,7 +160,7 @@ def test_the_worst_cases_end_soon():
     assert not fits(greedy, wide)
     assert not fits(block, wide)
     assert fits(tree("root", any_order(*["*"] * 400)), wide)
-    assert time.perf_counter() - began < 30
+    assert time.perf_counter() - began < 20
 
 
 def test_a_count_far_over_what_there_is_costs_nothing():

@@ -49,9 +49,7 @@ patterns = st.recursive(
 @given(forests(), patterns, st.one_of(st.none(), st.sets(st.integers(0, 11))))
 def test_an_index_finds_what_a_scan_finds(forest, pattern, domain):
     inside = None if domain is None else sorted(place for place in domain if place < len(forest))
-    scanned = [
-        place for place in (range(len(forest)) if inside is None else inside) if pattern.matches(place, forest)
-    ]
+    scanned = [place for place in (range(len(forest)) if inside is None else inside) if pattern.matches(place, forest)]
     assert find(pattern, forest, inside) == scanned
 
 

@@ -11,7 +11,7 @@ def is_even(value):
     return value % 2 == 0
 
 
-class Callable_:
+class Yes:
     def __call__(self, value):
         return value == "yes"
 
@@ -42,8 +42,8 @@ class Callable_:
         (is_even, 3, False),
         (lambda value: value > 3, 4, True),
         (functools.partial(lambda least, value: value >= least, 3), 3, True),
-        (Callable_(), "yes", True),
-        (Callable_(), "no", False),
+        (Yes(), "yes", True),
+        (Yes(), "no", False),
         (IsPositive, 3, True),
         (IsPositive, -3, False),
         (IsStr(regex="a+"), "aaa", True),
@@ -136,7 +136,7 @@ def test_where_it_differs(expected, actual, where):
         (contains({"a": 1}), "contains({'a': 1})"),
         (re.compile("^a"), "re.compile('^a')"),
         (is_even, "is_even()"),
-        (Callable_(), "Callable_()"),
+        (Yes(), "Yes()"),
         (functools.partial(is_even), "partial()"),
         (IsPositive, "IsPositive"),
         ("x" * 100, "'" + "x" * 47 + "…" + "x" * 22 + "'"),
