@@ -23,32 +23,32 @@ _SENSITIVE = (
     r"passw(?:or)?d|passwd|passphrase|pwd|secret|api[-_ ]?key|private[-_ ]?key|access[-_ ]?key(?:[-_ ]?id)?|"
     r"authorization|credentials?|set-cookie|cookie|session[-_ ]?key|signing[-_ ]?key|encryption[-_ ]?key"
 )
-_SECRET_KEY = re.compile(rf"(?:^|[-_. ])(?:{_SENSITIVE}|token|bearer|auth|dsn)s?$", re.IGNORECASE)
+_TOKENS = r"(?:access|refresh|auth|api|bearer|session|id)[-_ ]?tokens"  # other "tokens" are a model's
+_SECRET_KEY = re.compile(rf"(?:^|[-_. ])(?:(?:{_SENSITIVE})s?|{_TOKENS}|token|bearer|auth|dsn)$", re.IGNORECASE)
 _INNOCENT_KEY = re.compile(
-    r"(?:^|[-_.])(?:max|min|input|output|total|prompt|completion|reasoning|cached?|aggregated|num|n|usage|audio|text|"
-    r"established|missed|budget|thinking)[-_.](?:\w+[-_.])*tokens?$|"
-    r"(?:page|cursor|first|next|eos|bos|pad|cancellation|continuation|idempotency)[-_.]?(?:\w+[-_.])?tokens?$",
+    r"(?:page|cursor|first|last|next|eos|bos|pad|stop|cancellation|continuation|idempotency)[-_.]?(?:\w+[-_.])?token$",
     re.IGNORECASE,
 )
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
+# No pattern may look ahead or repeat without a bound: attributes hold text that strangers wrote.
 # Each with a literal that must occur (case-insensitively) before the pattern is worth running.
 _SHAPES: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = (
-    (("sk-", "sk_"), re.compile(r"\b[sr]k[-_](?=[A-Za-z0-9_-]*\d)[A-Za-z0-9_-]{16,}")),
+    (("sk-", "sk_"), re.compile(r"\b[sr]k[-_](?=[A-Za-z0-9_-]{0,200}\d)[A-Za-z0-9_-]{16,}")),
     (("pylf_",), re.compile(r"\bpylf_v\d+_[A-Za-z0-9_-]{8,}")),
     (("aiza",), re.compile(r"\bAIza[A-Za-z0-9_-]{30,}")),
     (("akia", "asia"), re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b")),
     (("gh", "github_pat_"), re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,})")),
     (("xox",), re.compile(r"\bxox[abeoprs]-[A-Za-z0-9-]{10,}")),
     (("gsk_", "xai-", "hf_", "glpat-", "r8_"), re.compile(r"\b(?:gsk_|xai-|hf_|glpat-|r8_)[A-Za-z0-9_-]{16,}")),
-    (("eyj",), re.compile(r"\beyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]*")),
+    (("eyj",), re.compile(r"\beyJ[A-Za-z0-9_-]{6,1000}\.[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]*")),
     (
         ("private key",),
         re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"),
     ),
 )
 _BEARER = re.compile(
-    r"\b(bearer\s+)(?=[A-Za-z0-9._~+/-]*\d|[A-Za-z0-9._~+/-]{20})[A-Za-z0-9._~+/-]{6,}=*", re.IGNORECASE
+    r"\b(bearer\s+)(?=[A-Za-z0-9._~+/-]{0,200}\d|[A-Za-z0-9._~+/-]{20})[A-Za-z0-9._~+/-]{6,}=*", re.IGNORECASE
 )
 _URL_PASSWORD = re.compile(r"(?<=://)([^/\s:@\"'<>]*):([^/\s@\"'<>]+)@")
 # An authorization header takes its scheme with it: `Authorization: Basic dXNlcg==`.
@@ -59,8 +59,8 @@ _HEADER = re.compile(
 )
 # key=value, "key": "value", key: value (with a key that names a secret).
 _PAIR = re.compile(
-    rf"((?<![A-Za-z0-9])(?:[A-Za-z0-9]+[-_.])*(?:{_SENSITIVE}|(?P<weak>token|dsn))s?)"
-    r"(?P<separator>\\?[\"']?\s*[:=]\s*|\\?[\"']\s*,\s*(?=b?\\?[\"']))"
+    rf"((?:{_SENSITIVE})s?|{_TOKENS}|(?P<weak>token|dsn))"
+    r"(?P<separator>\\?[\"']?\s{0,8}[:=]\s{0,8}|\\?[\"']\s{0,8},\s{0,8}(?=b?\\?[\"']))"
     r"(?P<value>b?\\\"(?:[^\"\\]|\\[^\"])*\\\"|b?\"(?:[^\"\\]|\\.)*\"|b?'(?:[^'\\]|\\.)*'|[^\s,;&\"'\\{}\[\]()<>]+)",
     re.IGNORECASE,
 )
@@ -91,6 +91,7 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """`text` without secrets; the same object if there are none."""
+        original = text
         for secret in self._known:
             if secret in text:
                 text = text.replace(secret, REDACTED)
@@ -106,7 +107,7 @@ class Redactor:
             text = _URL_PASSWORD.sub(rf"\1:{REDACTED}@", text)
         if any(hint in lowered for hint in _PAIR_HINTS):
             text = self._pairs(text)
-        return text
+        return original if text == original else text
 
     def value(self, key: str, value: Any) -> Any:
         """An attribute's or a body's value without secrets; the same object if there are none."""
@@ -170,7 +171,7 @@ class Redactor:
                 return match[0]
             if match["weak"] and not _is_assignment(match) and not _WEAK_VALUE.fullmatch(bare):
                 return match[0]
-            if _INNOCENT_KEY.search(_CAMEL.sub("_", match[1])):
+            if _INNOCENT_KEY.search(f"{text[max(0, match.start() - 30) : match.start()]}{match[1]}"):
                 return match[0]
             return f"{match[1]}{match['separator']}{value.replace(bare, REDACTED, 1)}"
 
