@@ -6,7 +6,8 @@ answers, and does what the outcome says. httpcore and httpcore2 are served by `p
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 from urllib.parse import urlsplit
@@ -15,7 +16,7 @@ from weaver_ai.testing.faults import wire
 from weaver_ai.testing.faults.plan import current
 from weaver_ai.testing.faults.spec import Edge, FaultSpec
 
-__all__ = ["Call", "Error", "Outcome", "consult"]
+__all__ = ["Call", "Error", "Outcome", "answered_elsewhere", "consult", "is_answered_elsewhere"]
 
 ErrorName: TypeAlias = Literal[
     "ConnectTimeout", "ReadTimeout", "WriteTimeout", "PoolTimeout", "ConnectError", "ReadError", "RemoteProtocolError"
@@ -76,6 +77,23 @@ class Outcome:
     pieces: tuple[bytes, ...] = ()
     breaks: Error | None = None
     stream: bool = False
+
+
+_elsewhere: list[Callable[[str, str], bool]] = []
+
+
+@contextmanager
+def answered_elsewhere(knows: Callable[[str, str], bool]) -> Iterator[None]:
+    """Leave requests, by method and URL, to a fake that consults by itself where it answers them."""
+    _elsewhere.append(knows)
+    try:
+        yield
+    finally:
+        _elsewhere.remove(knows)
+
+
+def is_answered_elsewhere(method: str, url: str) -> bool:
+    return any(knows(method, url) for knows in _elsewhere)
 
 
 def consult(call: Call) -> Outcome | None:

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from weaver_ai.testing.faults import wire
 from weaver_ai.testing.faults.clock import controlled
-from weaver_ai.testing.faults.outcome import Call, Error, Outcome, consult
+from weaver_ai.testing.faults.outcome import Call, Error, Outcome, consult, is_answered_elsewhere
 from weaver_ai.testing.patches import Patches
 
 __all__ = ["SEEN", "patch_pools"]
@@ -39,9 +39,7 @@ def patch_pools(patches: Patches) -> None:
 def _sync_for(core: ModuleType) -> Callable[[Any], Any]:
     def around(original: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
         def handle_request(pool: Any, request: Any) -> Any:
-            if SEEN in request.extensions:
-                return original(pool, request)
-            outcome = consult(_call(request))
+            outcome = _consulted(request)
             if outcome is None:
                 return original(pool, request)
             _wait(outcome.waits)
@@ -63,9 +61,7 @@ def _sync_for(core: ModuleType) -> Callable[[Any], Any]:
 def _async_for(core: ModuleType) -> Callable[[Any], Any]:
     def around(original: Callable[[Any, Any], Awaitable[Any]]) -> Callable[[Any, Any], Awaitable[Any]]:
         async def handle_async_request(pool: Any, request: Any) -> Any:
-            if SEEN in request.extensions:
-                return await original(pool, request)
-            outcome = consult(_call(request))
+            outcome = _consulted(request)
             if outcome is None:
                 return await original(pool, request)
             await _wait_async(outcome.waits)
@@ -106,6 +102,13 @@ class _Broken:
 
     async def aclose(self) -> None:
         """Nothing is open."""
+
+
+def _consulted(request: Any) -> Outcome | None:
+    """What a fault does to the request; None for one that was counted already, or is where it's answered."""
+    if SEEN in request.extensions or is_answered_elsewhere(request.method.decode(), _url(request.url)):
+        return None
+    return consult(_call(request))
 
 
 def _call(request: Any) -> Call:

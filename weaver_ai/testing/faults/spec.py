@@ -79,7 +79,7 @@ class FaultSpec:
         yield self.edge
         if self.target:
             yield self.target
-        yield self.kind
+        yield self.kind.replace("_", "-")
         if self.kind == "timeout" and self.phase != "connect":
             yield self.phase
         if self.midway:

@@ -12,6 +12,7 @@ from weaver_ai.testing.fakes.providers.answers import Embedding, Says, Spoken, S
 from weaver_ai.testing.fakes.providers.call import Call
 from weaver_ai.testing.fakes.providers.complaints import Complain, broken_replier, nothing_queued
 from weaver_ai.testing.fakes.providers.dialects import Dialect, Endpoint, answer, error
+from weaver_ai.testing.fakes.providers.faulted import faulted
 from weaver_ai.testing.fakes.providers.ids import Ids
 from weaver_ai.testing.fakes.providers.openai_embeddings import embeddings
 from weaver_ai.testing.fakes.providers.reply import Broken, Reply, json_reply
@@ -119,7 +120,7 @@ class Provider:
         go: Callable[[], Reply] = partial(self._answer, call, endpoint)
         for edge in edges:
             go = partial(edge, call, go)
-        return go()
+        return faulted(call, self.dialect, go)
 
     def _answer(self, call: Call, endpoint: Endpoint) -> Reply:
         if not isinstance(call.body, dict):

@@ -22,6 +22,7 @@ from respx.models import AllMockedAssertionError, PassThrough
 from weaver_ai.testing.fakes.providers.call import Call, Library
 from weaver_ai.testing.fakes.providers.providers import Providers
 from weaver_ai.testing.fakes.providers.reply import Broken, Pause, Piece, Reply
+from weaver_ai.testing.faults.outcome import answered_elsewhere
 
 __all__ = ["serve"]
 
@@ -32,6 +33,7 @@ _CORES: dict[Library, str] = {"httpx": "httpcore", "httpx2": "httpcore2"}
 def serve(providers: Providers) -> Generator[Providers, None, None]:
     """Answer the requests of both libraries to the providers, until the end of the block."""
     with ExitStack() as stack:
+        stack.enter_context(answered_elsewhere(providers.knows))  # there faults know the dialect and the whole answer
         for library in _CORES:
             stack.enter_context(_Router(providers, library))
         yield providers
