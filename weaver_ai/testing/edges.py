@@ -147,17 +147,18 @@ def _text(host: Any) -> str:
 
 def _patch_pool(module: ModuleType) -> None:
     """The pools of both cores. Named and declared as the originals: respx looks at both when it wraps them."""
+    core = module.__name__.partition(".")[0]
 
     def make_sync(original: Callable[..., Any]) -> Callable[..., Any]:
         def handle_request(self: Any, request: Any) -> Any:
-            _check_pool(self, request)
+            _check_pool(core, self, request)
             return original(self, request)
 
         return handle_request
 
     def make_async(original: Callable[..., Any]) -> Callable[..., Any]:
         async def handle_async_request(self: Any, request: Any) -> Any:
-            _check_pool(self, request)
+            _check_pool(core, self, request)
             return await original(self, request)
 
         return handle_async_request
@@ -168,12 +169,16 @@ def _patch_pool(module: ModuleType) -> None:
         _patches.replace(module.AsyncConnectionPool, "handle_async_request", make_async)
 
 
-def _check_pool(pool: Any, request: Any) -> None:
+def _check_pool(core: str, pool: Any, request: Any) -> None:
+    """The client maps its core's own error to one of its own, as it does where nobody listens."""
     if (gate := _gate()) is not None and getattr(pool, "_uds", None) is None:
         url = request.url
         port = f":{url.port}" if url.port else ""
         target = url.target.decode("ascii", "replace")
-        gate.request(request.method.decode(), f"{url.scheme.decode()}://{url.host.decode()}{port}{target}")
+        try:
+            gate.request(request.method.decode(), f"{url.scheme.decode()}://{url.host.decode()}{port}{target}")
+        except ConnectionRefusedError as refused:
+            raise sys.modules[core].ConnectError(str(refused.strerror)) from refused
 
 
 def _patch_http_client(module: ModuleType) -> None:

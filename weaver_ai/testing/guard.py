@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import linecache
 import sys
 import sysconfig
@@ -14,7 +15,6 @@ from types import FrameType
 from typing import Self, final
 from urllib.parse import urlsplit
 
-from weaver_ai.errors import WeaverError
 from weaver_ai.testing import edges
 from weaver_ai.testing.allowed import AllowedHosts
 from weaver_ai.testing.urls import shown_url
@@ -35,11 +35,14 @@ _ENDPOINTS = {
 _OWN_HOSTS = ("api.openai.com", "api.anthropic.com")
 
 
-class NetworkBlocked(WeaverError):
-    """The code under test was about to reach a host that the test does not allow."""
+class NetworkBlocked(ConnectionRefusedError):
+    """The code under test was about to reach a host that the test does not allow.
 
-    code = "network-blocked"
-    title = "Network blocked in a test"
+    Clients take it for a refused connection: they close their sockets, and map it to an error of their own.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(errno.ECONNREFUSED, message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +124,7 @@ class Guard:
         name = None if thread is threading.main_thread() else thread.name
         stack = tuple(_stack(sys._getframe(1)))
         self._violations.append(Violation(verb, target, host, _span_name(), name, stack))
-        raise NetworkBlocked(f"weaver's network guard stopped {verb} {target}: no request leaves a test's process")
+        raise NetworkBlocked(f"weaver's network guard stopped {verb} {target}")
 
 
 def violation_lines(violations: Sequence[Violation]) -> Iterator[str]:
