@@ -10,8 +10,16 @@ from decimal import Decimal
 from typing import Any, Final, Literal
 from uuid import uuid4
 
-from pydantic import JsonValue
-from pydantic_ai import AgentRunResult, DeferredToolRequests, DeferredToolResults, RunUsage, capture_run_messages
+from pydantic import JsonValue, TypeAdapter
+from pydantic_ai import (
+    AgentRunResult,
+    DeferredToolRequests,
+    DeferredToolResults,
+    RunUsage,
+    StructuredDict,
+    capture_run_messages,
+)
+from pydantic_ai.capabilities import ReinjectSystemPrompt
 from pydantic_ai.exceptions import UserError
 from pydantic_ai.messages import (
     ModelMessage,
@@ -55,6 +63,7 @@ class RunOptions:
         tool_results: for every pending call of the history's last response, by the call's id.
         model_settings: temperature and the like; they go over the agent's own.
         instructions: added to the agent's.
+        output_schema: JSON schema of an object that the answer has to be, in place of the agent's own output.
     """
 
     timeout_seconds: float | None = None
@@ -63,6 +72,7 @@ class RunOptions:
     tool_results: Mapping[str, JsonValue] = field(default_factory=dict)
     model_settings: ModelSettings | None = None
     instructions: str | None = None
+    output_schema: Mapping[str, Any] | None = None
 
 
 class Runner:
@@ -271,12 +281,13 @@ class Runner:
                     output_type=_output_type(entry, options),
                     toolsets=[ExternalToolset(list(options.tools))] if options.tools else None,
                     deferred_tool_results=_tool_results(options),
-                    capabilities=[watch],
+                    capabilities=[watch, ReinjectSystemPrompt()] if options.history else [watch],
                 )
             except UserError as error:
-                if options.tools and usage.requests == 0:
+                if (options.tools or options.output_schema) and usage.requests == 0:
                     raise InvalidInput(
-                        f"the agent {entry.name!r} can't run with these tools", hint=error.message
+                        f"the agent {entry.name!r} can't run with {'these tools' if options.tools else 'that output'}",
+                        hint=error.message,
                     ) from error
                 raise
             finally:
@@ -397,10 +408,23 @@ def _prompt(entry: RegisteredAgent, value: object, options: RunOptions) -> str |
 
 
 def _output_type(entry: RegisteredAgent, options: RunOptions) -> Any:
-    if not options.tools:
+    if options.output_schema is None and not options.tools:
         return None
-    own = entry.agent.output_type
+    own = entry.agent.output_type if options.output_schema is None else _structured(options.output_schema)
+    if not options.tools:
+        return own
     return [*own, DeferredToolRequests] if isinstance(own, list | tuple) else [own, DeferredToolRequests]
+
+
+def _structured(schema: Mapping[str, Any]) -> Any:
+    try:
+        made = StructuredDict(dict(schema))
+        TypeAdapter(made).json_schema()
+    except UserError as error:
+        raise InvalidInput("the output schema can't be used", hint=error.message) from error
+    except KeyError as error:  # pydantic's, for a reference that leads nowhere
+        raise InvalidInput("the output schema has a $ref to a definition that it doesn't have") from error
+    return made
 
 
 def _tool_results(options: RunOptions) -> DeferredToolResults | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic_ai.messages import (
     ImageUrl,
@@ -28,6 +29,7 @@ from weaver_ai.gateway.openai_schemas import (
     AssistantMessage,
     ChatRequest,
     InstructionMessage,
+    JSONSchemaFormat,
     Message,
     TextContent,
     ToolMessage,
@@ -62,14 +64,24 @@ def ask_of(request: ChatRequest, entry: Entry) -> Ask:
             tools=_tools(request),
             model_settings=_model_settings(request),
             instructions=_instructions(request.messages),
+            output_schema=_output_schema(request),
         )
         return Ask(value, options)
-    if request.tools:
-        raise InvalidInput(f"tools: the workflow {entry.name!r} takes none; an agent does")
+    for field in ("tools", "response_format"):
+        if getattr(request, field):
+            raise InvalidInput(f"{field}: the workflow {entry.name!r} takes none; an agent does")
     text = next((_text(each.content) for each in reversed(request.messages) if isinstance(each, UserMessage)), None)
     if text is None:
         raise InvalidInput("messages: none is the user's")
     return Ask(text, RunOptions())
+
+
+def _output_schema(request: ChatRequest) -> dict[str, Any] | None:
+    if not isinstance(request.response_format, JSONSchemaFormat):
+        return None
+    asked = request.response_format.json_schema
+    named = {"title": asked.name, **asked.definition}
+    return named if asked.description is None else {"description": asked.description, **named}
 
 
 def conversation_of(messages: Sequence[Message]) -> tuple[list[ModelMessage], str | None]:

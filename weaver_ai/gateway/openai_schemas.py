@@ -25,6 +25,7 @@ __all__ = [
     "FinishReason",
     "FunctionCall",
     "InstructionMessage",
+    "JSONSchemaFormat",
     "Message",
     "Model",
     "ModelList",
@@ -136,6 +137,8 @@ class JSONSchema(BaseModel):
 
 
 class JSONSchemaFormat(BaseModel):
+    """An object that fits a JSON schema, as the text of the answer."""
+
     type: Literal["json_schema"]
     json_schema: JSONSchema
 
