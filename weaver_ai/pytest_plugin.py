@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator
-from contextlib import suppress
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,13 +12,30 @@ import pytest
 if TYPE_CHECKING:
     from weaver_ai.testing.capture import Capture
     from weaver_ai.testing.fakes.providers.providers import Providers
+    from weaver_ai.testing.fakes.redis import TestRedis
+    from weaver_ai.testing.faults.clock import ControlledClock
+    from weaver_ai.testing.faults.plan import Fault
+    from weaver_ai.testing.faults.session import Faults
     from weaver_ai.testing.invariants import Invariants
     from weaver_ai.testing.live import Spans
     from weaver_ai.testing.logs import Logs
     from weaver_ai.testing.metrics import Metrics
     from weaver_ai.testing.traced import TracedTest
 
-__all__ = ["invariants", "logs", "metrics", "providers", "spans"]
+__all__ = [
+    "armed_fault",
+    "fake_redis",
+    "faults",
+    "frozen_clock",
+    "invariants",
+    "logs",
+    "metrics",
+    "no_extra",
+    "no_logfire",
+    "providers",
+    "skewed_clock",
+    "spans",
+]
 
 _CAPTURE = pytest.StashKey["Capture"]()
 _TRACED = pytest.StashKey["TracedTest"]()
@@ -38,6 +55,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         parser.addini(f"weaver_check_{check}", f"fail a test that used spans for {what}", type="bool", default=default)
     parser.addini("weaver_sampling", "record 'every' span, or those that the 'provider' samples", default="every")
     parser.addini("weaver_grace", "seconds that spans may stay open after a test", default="0.5")
+    group = parser.getgroup("weaver")
+    group.addoption(
+        "--weaver-redis", choices=("fake", "real"), default="fake", help="what stands behind the fixture fake_redis"
+    )
+    group.addoption(
+        "--weaver-faults-seed", type=int, default=None, metavar="N", help="the seed of faults that strike a share"
+    )
     parser.addini("weaver_network", "'guard': no test reaches the network; 'off': not even 'providers' guards it")
     parser.addini("weaver_network_allow", "hosts that guarded tests may reach: names, globs, networks", type="args")
 
@@ -48,6 +72,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "weaver(sampling='every', check_open=True, ...): how the spans of a test are recorded and checked; "
         f"the checks are {', '.join(_CHECKS)}",
     )
+    config.addinivalue_line("markers", "faults(*faults): run the test once for each, as fault.openai.timeout()")
     network = config.getini("weaver_network")
     if network not in {"", "guard", "off"}:
         raise pytest.UsageError(f"weaver_network is 'guard' or 'off', not {network!r}")
@@ -208,6 +233,95 @@ def providers(request: pytest.FixtureRequest) -> Generator[Providers, None, None
         pytest.fail(str(MissingExtra("the fixture 'providers'", "testing")), pytrace=False)
     with open_providers(request.config) as opened:
         yield opened
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if metafunc.definition.get_closest_marker("faults") is not None:
+        from weaver_ai.testing.faults.matrix import cross
+
+        cross(metafunc)
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Faults as parameters of the test's own."""
+    spec = sys.modules.get("weaver_ai.testing.faults.spec")
+    return str(val) if spec is not None and isinstance(val, spec.FaultSpec) else None
+
+
+@pytest.fixture
+def faults(request: pytest.FixtureRequest) -> Generator[Faults, None, None]:
+    """What goes wrong in this test, at providers, Redis and the telemetry backend, on purpose."""
+    from weaver_ai.testing.faults.fixture import open_faults
+
+    with open_faults(request.node) as opened:
+        yield opened
+
+
+@pytest.fixture
+def _weaver_fault(request: pytest.FixtureRequest, faults: Faults) -> Fault:
+    from weaver_ai.testing.faults.matrix import FaultTests
+
+    return FaultTests.of(request.config).arm(request.node, faults, request.param)
+
+
+@pytest.fixture
+def armed_fault(request: pytest.FixtureRequest) -> Fault:
+    """The fault that `@pytest.mark.faults` runs this test under."""
+    if request.node.get_closest_marker("faults") is None:
+        pytest.fail("the fixture 'armed_fault' needs @pytest.mark.faults(...)", pytrace=False)
+    fault: Fault = request.getfixturevalue("_weaver_fault")
+    return fault
+
+
+@pytest.fixture
+def fake_redis(request: pytest.FixtureRequest) -> Generator[TestRedis, None, None]:
+    """The one Redis that every redis-py client of the process talks to; a real server with `--weaver-redis=real`."""
+    try:
+        from weaver_ai.testing.fakes.redis.fixture import open_redis
+    except ModuleNotFoundError as error:
+        if error.name not in {"fakeredis", "redis"}:
+            raise
+        from weaver_ai.errors import MissingExtra
+
+        pytest.fail(str(MissingExtra("the fixture 'fake_redis'", "testing")), pytrace=False)
+    with open_redis(request.config) as opened:
+        yield opened
+
+
+@pytest.fixture
+def frozen_clock() -> Generator[ControlledClock, None, None]:
+    """Time stands still in this test; it moves by `advance` and by sleeping, which costs no time."""
+    from weaver_ai.testing.faults.clock import frozen
+
+    with frozen() as clock:
+        yield clock
+
+
+@pytest.fixture
+def skewed_clock() -> Generator[Callable[[float], None], None, None]:
+    """Let the wall clock be wrong by that many seconds: `skewed_clock(-3600)`; the test's end puts it right."""
+    from weaver_ai.testing.faults.clock import skewed
+
+    with ExitStack() as stack:
+        yield lambda seconds: stack.enter_context(skewed(seconds))
+
+
+@pytest.fixture
+def no_logfire() -> Generator[None, None, None]:
+    """Logfire can't be imported in this test, and telemetry chooses again."""
+    from weaver_ai.testing.faults.absent import without_logfire
+
+    with without_logfire():
+        yield
+
+
+@pytest.fixture
+def no_extra() -> Generator[Callable[[str], None], None, None]:
+    """As if Weaver had been installed without an extra: `no_extra("redis")`, until the test's end."""
+    from weaver_ai.testing.faults.absent import without_extra
+
+    with ExitStack() as stack:
+        yield lambda name: stack.enter_context(without_extra(name))
 
 
 def _uses(item: pytest.Item) -> bool:

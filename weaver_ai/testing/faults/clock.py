@@ -165,7 +165,8 @@ def _foreign_modules() -> list[ModuleType]:
 def _loops_follow(clock: ControlledClock, real: Callable[[], float]) -> Iterator[None]:
     """Event loops of the test's thread read the clock, and pass over the time in which all they do is sleep.
 
-    A time-out is no sleep: it fires when the clock has reached it, never because the loop waits for it.
+    A time-out is no sleep: it fires when the clock has reached it. Where a loop has nothing to do but to wait for one,
+    it waits in real time, as long as it would have, so that what never comes does not hang a test.
     """
     base: Any = asyncio.BaseEventLoop
     read, run_once, call_later = base.time, base._run_once, base.call_later
@@ -180,7 +181,7 @@ def _loops_follow(clock: ControlledClock, real: Callable[[], float]) -> Iterator
 
     def once(loop: Any) -> None:
         if _runs_in(loop, clock) and clock.sleeps and not loop._ready and not loop._stopping:
-            _pass_a_sleep(loop, clock)
+            _pass_time(loop, clock)
         run_once(loop)
 
     base.time, base._run_once, base.call_later = time_of, once, later
@@ -194,16 +195,19 @@ def _runs_in(loop: Any, clock: ControlledClock) -> bool:
     return loop._thread_id in {None, clock._thread} and clock.is_mine
 
 
-def _pass_a_sleep(loop: Any, clock: ControlledClock) -> None:
+def _pass_time(loop: Any, clock: ControlledClock) -> None:
+    """Move the clock to the next timer, unless something happens first."""
     timers = [timer for timer in loop._scheduled if not timer._cancelled]
-    asleep = [timer for timer in timers if _is_sleep(timer._callback)]
-    if not asleep or any(timer._when <= clock.monotonic() for timer in timers):
+    now = clock.monotonic()
+    next_ = min((timer._when for timer in timers), default=now)
+    if next_ <= now:
         return
-    events = loop._selector.select(_GRACE)
+    asleep = any(_is_sleep(timer._callback) for timer in timers)
+    events = loop._selector.select(_GRACE if asleep else next_ - now)
     if events:
         loop._process_events(events)
-        return
-    clock.reach(min(timer._when for timer in timers))
+    else:
+        clock.reach(next_)
 
 
 def _is_sleep(callback: Any) -> bool:

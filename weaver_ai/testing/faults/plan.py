@@ -60,6 +60,10 @@ class Fault:
         self.may_miss = True
         return self
 
+    def begin(self) -> None:
+        """Strike from now on."""
+        self._plan.begin(self)
+
     def lift(self) -> None:
         """End it; lifting twice is no error."""
         self._plan.lift(self)
@@ -119,12 +123,22 @@ class FaultPlan:
         self._lock = threading.Lock()
 
     def arm(self, spec: FaultSpec) -> Fault:
+        """A fault that strikes from now on."""
+        fault = self.prepare(spec)
+        fault.begin()
+        return fault
+
+    def prepare(self, spec: FaultSpec) -> Fault:
+        """A fault that strikes once it is told to `begin`."""
         fault = Fault(spec, self, len(self.armed))
         with self._lock:
             self.armed.append(fault)
+        return fault
+
+    def begin(self, fault: Fault) -> None:
+        with self._lock:
             self.active.append(fault)
         self.changed()
-        return fault
 
     def lift(self, fault: Fault) -> None:
         with self._lock:

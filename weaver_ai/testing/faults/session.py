@@ -41,10 +41,18 @@ class Faults(Vocabulary[Fault]):
         Raises:
             RuntimeError: a Redis fault, and no `fake_redis` that could have it.
         """
+        self.reach(spec)
+        return self.plan.arm(spec)
+
+    def reach(self, spec: FaultSpec) -> None:
+        """Get between the code under test and the edge of the fault, if that has not been done.
+
+        Raises:
+            RuntimeError: as for `arm`.
+        """
         if spec.edge == "redis" and not is_heard():
             raise RuntimeError(_NO_REDIS)
         self._reach(spec.edge)
-        return self.plan.arm(spec)
 
     def at(self, provider: Literal["openai", "anthropic"], *base_urls: str) -> None:
         """Let the faults of a provider strike at these URLs as well: a proxy, an Azure resource, a local server."""
