@@ -16,10 +16,16 @@ __all__ = ["ContextGuard"]
 
 
 class ContextGuard:
-    """Of one test. A span that a fixture of wider scope holds current, and goes on holding, is no leak."""
+    """Of one test. A span that a fixture of wider scope holds current, and goes on holding, is no leak.
+
+    Attributes:
+        leaks: what was left behind, a line each.
+        last: the context in which the test's body ended.
+    """
 
     def __init__(self) -> None:
         self.leaks: list[str] = []
+        self.last: Context | None = None
         self._outside = get_current()
         self._inherits = _held_by_fixture(self._outside)
         if not self._inherits:
@@ -49,13 +55,15 @@ class ContextGuard:
             try:
                 return await function(*args, **kwargs)
             finally:
-                self._note(before, get_current())
+                self.last = get_current()
+                self._note(before, self.last)
 
         return watched
 
     def note_body(self, before: Context) -> None:
         """Compare with the context from before the test's body, and put that one back."""
         left = get_current()
+        self.last = self.last or left
         if left != before:
             self._note(before, left)
             attach(before)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from weaver_ai.spans import Span
@@ -28,6 +28,7 @@ class Recording:
         dropped: names of the spans that the provider's sampler left out of the record.
         forced: how many it would have left out, had the recording not asked for every span.
         discarded: names of spans that were started on a no-op tracer.
+        last_context: the OpenTelemetry context in which the test's body ended; None while it runs.
         logs: log records, as the last processor left them.
         measurements: what instruments were given, in order.
         outside: how many spans began in fixtures of a wider scope while this test was set up.
@@ -40,6 +41,7 @@ class Recording:
         self.forced = 0
         self.discarded: list[str] = []
         self.outside = 0
+        self.last_context: Mapping[str, object] | None = None
         self.logs: list[ReadWriteLogRecord] = []
         self.measurements: list[Measurement] = []
         self._explain = explain

@@ -24,11 +24,12 @@ def trace_lines(recording: Recording, *, colour: bool = False, budget: int = 40)
     if recording.strays:
         names = ", ".join(f"{stray.name!r} of {stray.origin.name}" for stray in recording.strays[:3])
         more = len(recording.strays) - 3
-        yield f"left out, for other tests left them behind: {names}{f', and {more} more' if more > 0 else ''}"
+        which = "another test left it behind" if len(recording.strays) == 1 else "other tests left them behind"
+        yield f"left out, for {which}: {names}{f', and {more} more' if more > 0 else ''}"
     if recording.sampled_out:
-        yield f"left out by the provider's sampler: {len(recording.sampled_out)}"
+        yield f"the provider's sampler left out: {len(recording.sampled_out)}"
     if recording.forced:
-        yield f"the provider's sampler would have left out: {recording.forced}"
+        yield f"the provider's sampler would have left out {recording.forced} of them"
 
 
 def log_lines(recording: Recording, *, budget: int = 40) -> Iterator[str]:

@@ -82,19 +82,18 @@ class Signal(ABC, Generic[T]):
         __tracebackhide__ = True
         found = self._find(asked)
         if not found:
-            raise AssertionError(self._message("some", 0, asked))
+            raise AssertionError(self._message("at least one", 0, asked))
         return found
 
     def _none(self, asked: Asked[T]) -> None:
         __tracebackhide__ = True
         found = self._find(asked)
         if found:
-            raise AssertionError(self._message("none", len(found), asked))
+            raise AssertionError(self._message("no", len(found), asked))
 
     def _message(self, wanted: str, found: int, asked: Asked[T]) -> str:
         what = f" with {', '.join(map(str, asked))}" if asked else ""
-        nouns = self.noun if wanted == "one" else f"{self.noun}s"
-        return "\n".join([f"expected {wanted} {nouns}{what}; found {found or 'none'}", *self._listed(asked)])
+        return "\n".join([f"expected {wanted} {self.noun}{what}; found {found or 'none'}", *self._listed(asked)])
 
     def _listed(self, asked: Asked[T], limit: int = 10) -> Iterator[str]:
         items = self._items()

@@ -77,6 +77,7 @@ class TracedTest:
             if watched is not function:
                 item.obj = function  # type: ignore[attr-defined]
             self._context.note_body(before)
+            self.recording.last_context = self._context.last
 
     def close(self) -> None:
         """After all of the test's fixtures are gone, whether or not they went quietly."""

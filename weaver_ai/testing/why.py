@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import gc
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeVar
 
-from opentelemetry import trace
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry import context, trace
+from opentelemetry.sdk.trace import Tracer, TracerProvider
 
 from weaver_ai.testing.recording import Recording
 
 __all__ = ["why_empty"]
+
+T = TypeVar("T")
+
+_SUPPRESSED = ("suppress_instrumentation", "suppress_http_instrumentation")
 
 
 def why_empty(recording: Recording) -> Sequence[str]:
@@ -22,15 +29,53 @@ def _reasons(recording: Recording) -> Iterator[str]:
         yield f"sampled out: {_spans(len(recording.sampled_out))} ({_names(recording.sampled_out)})"
     if recording.discarded:
         yield f"started on a no-op tracer: {_spans(len(recording.discarded))} ({_names(recording.discarded)})"
-    provider = trace.get_tracer_provider()
-    if not isinstance(provider, TracerProvider | trace.ProxyTracerProvider):
-        kind = type(provider)
-        yield f"the global provider is {kind.__module__}.{kind.__qualname__}, not the OpenTelemetry SDK's"
+    yield from _providers()
+    yield from _suppressed(context.get_current() if recording.last_context is None else recording.last_context)
+    yield from _transports()
     if recording.strays:
         origins = sorted({captured.origin.name for captured in recording.strays})
         yield f"{_spans(len(recording.strays))} came late from {', '.join(origins)}"
     if recording.outside:
-        yield f"{_spans(recording.outside)} began in fixtures of a wider scope, before the test"
+        belong = "belongs" if recording.outside == 1 else "belong"
+        yield f"{_spans(recording.outside)} began in fixtures of a wider scope, and {belong} to no test"
+
+
+def _providers() -> Iterator[str]:
+    provider = trace.get_tracer_provider()
+    if isinstance(getattr(provider, "provider", None), TracerProvider):  # Logfire's, which hands on
+        provider = provider.provider  # type: ignore[attr-defined]
+    if isinstance(provider, TracerProvider):
+        if provider._disabled:
+            yield "OTEL_SDK_DISABLED is set, so the SDK's tracers are no-ops"
+    elif not isinstance(provider, trace.ProxyTracerProvider):
+        kind = type(provider)
+        yield f"the global provider is {kind.__module__}.{kind.__qualname__}, not the OpenTelemetry SDK's"
+    disabled = {tracer._instrumentation_scope.name for tracer in _living(Tracer) if not tracer._is_enabled()}
+    for name in sorted(disabled):
+        yield f"the provider's configurator disabled the tracer {name!r}"
+
+
+def _suppressed(current: Mapping[str, object]) -> Iterator[str]:
+    # The keys end in a random UUID, but for an old one that is still in use.
+    names = {key[:-37] if key[:-37] in _SUPPRESSED else key for key, value in current.items() if value}
+    if names.intersection(_SUPPRESSED):
+        yield "instrumentation is suppressed in the current context"
+
+
+def _transports() -> Iterator[str]:
+    for library in ("httpx", "httpx2"):
+        module = sys.modules.get(library)
+        if module is None or f"opentelemetry.instrumentation.{library}" not in sys.modules:
+            continue
+        if any(True for _ in _living(module.MockTransport)):
+            yield (
+                f"an {library}.MockTransport stands in for the transport that the instrumentation of {library} wraps"
+            )
+
+
+def _living(kind: type[T]) -> Iterator[T]:
+    """Objects of that class, wherever they are held; slow, so only where a test fails anyway."""
+    return (found for found in gc.get_objects() if isinstance(found, kind))
 
 
 def _spans(count: int) -> str:

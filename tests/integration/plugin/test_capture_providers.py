@@ -258,7 +258,8 @@ def test_the_classes_are_as_they_were_after_the_session(run: Run) -> None:
         from opentelemetry.trace import NoOpTracer, ProxyTracer
 
         CLASSES = [sdk.Span, sdk.Tracer, sdk.SynchronousMultiSpanProcessor, SimpleSpanProcessor, NoOpTracer,
-                   ProxyTracer, instrument._ProxyCounter, SynchronousMultiLogRecordProcessor, SynchronousMeasurementConsumer]
+                   ProxyTracer, instrument._ProxyCounter, SynchronousMultiLogRecordProcessor,
+                   SynchronousMeasurementConsumer]
         BEFORE = [dict(vars(each)) for each in CLASSES]
         OTHERS = [trace.get_tracer_provider, _logs.get_logger_provider, metrics.get_meter_provider]
         KINDS = [type(get()) for get in OTHERS]

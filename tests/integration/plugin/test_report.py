@@ -1,0 +1,228 @@
+"""What a user reads when a test that recorded fails: exact text, for messages are product."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.integration.plugin.conftest import Run
+
+AT = """
+    tracer = trace.get_tracer("x")
+
+    def at(name, start, end, parent=None, **attributes):
+        context = trace.set_span_in_context(parent) if parent else None
+        span = tracer.start_span(name, context, start_time=start * 1_000_000, attributes=attributes)
+        if end is not None:
+            span.end(end * 1_000_000)
+        return span
+"""
+
+
+def test_the_trace_of_a_failed_test_whatever_it_failed_of(run_here: Run) -> None:
+    result = run_here(
+        AT
+        + """
+    def test_fails(spans):
+        root = at("POST /refund", 0, None)
+        at("charge", 10, 30, root)
+        bad = at("notify", 30, None, root)
+        bad.set_status(trace.StatusCode.ERROR, "SMTP refused")
+        bad.end(52_000_000)
+        root.end(60_000_000)
+        assert 1 == 2
+    """
+    )
+    result.stdout.fnmatch_lines(
+        [
+            "*- trace -*",
+            "POST /refund     60ms",
+            "├── charge       20ms",
+            "└── notify       22ms  ERROR SMTP refused",
+            "=*",
+        ],
+        consecutive=True,
+    )
+
+
+def test_a_passing_test_reports_nothing(run_here: Run) -> None:
+    result = run_here(AT + '\n    def test_passes(spans):\n        at("quiet", 0, 1)', "-rA")
+    result.assert_outcomes(passed=1)
+    assert "quiet" not in result.stdout.str()
+
+
+def test_a_failing_fixture_too(run_here: Run) -> None:
+    result = run_here(
+        AT
+        + """
+    @pytest.fixture
+    def client(spans):
+        at("connect", 0, 1)
+        raise OSError
+
+    def test_it(client):
+        pass
+    """
+    )
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*- trace -*", "connect      1ms"])
+
+
+@pytest.mark.parametrize(
+    ("body", "reasons"),
+    [
+        ("pass", ["no tracer was asked for a span during the test"]),
+        (
+            "trace.set_tracer_provider(trace.NoOpTracerProvider()); trace.get_tracer('x').start_span('lost')",
+            [
+                "started on a no-op tracer: 1 span ('lost')",
+                "the global provider is opentelemetry.trace.NoOpTracerProvider, not the OpenTelemetry SDK's",
+            ],
+        ),
+        (
+            (
+                "monkeypatch.setenv('OTEL_SDK_DISABLED', 'true'); "
+                "trace.set_tracer_provider(TracerProvider()); trace.get_tracer('x').start_span('lost')"
+            ),
+            ["started on a no-op tracer: 1 span ('lost')", "OTEL_SDK_DISABLED is set, so the SDK's tracers are no-ops"],
+        ),
+        (
+            (
+                "provider = TracerProvider(_tracer_configurator=sdk._disable_tracer_configurator); "
+                "tracer = provider.get_tracer('shop'); tracer.start_span('lost')"
+            ),
+            ["the provider's configurator disabled the tracer 'shop'"],
+        ),
+        (
+            "context.attach(context.set_value('suppress_instrumentation', True))",
+            ["instrumentation is suppressed in the current context"],
+        ),
+        (
+            (
+                "import httpx; HTTPX.instrument(); "
+                "client = httpx.Client(transport=httpx.MockTransport(lambda request: httpx.Response(200))); "
+                "client.get('http://shop')"
+            ),
+            ["an httpx.MockTransport stands in for the transport that the instrumentation of httpx wraps"],
+        ),
+    ],
+    ids=["no tracer", "no-op", "disabled by environment", "disabled by configurator", "suppressed", "transport"],
+)
+def test_no_span_is_explained(run: Run, body: str, reasons: list[str]) -> None:
+    result = run(
+        f"""
+        from opentelemetry.sdk import trace as sdk
+        from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
+
+        HTTPX = HTTPXClientInstrumentor()
+
+        @pytest.mark.weaver(check_context=False)
+        def test_it(spans, monkeypatch):
+            {body}
+            assert 0
+        """,
+        "-W",
+        "ignore",
+    )
+    result.stdout.fnmatch_lines(
+        ["*- trace -*", "no span was captured:", *(f"  {reason}" for reason in reasons), "=*"], consecutive=True
+    )
+
+
+def test_no_span_because_fixtures_made_them(run_here: Run) -> None:
+    result = run_here(
+        AT
+        + """
+    @pytest.fixture(scope="module")
+    def client():
+        at("connect", 0, 1)
+
+    def test_it(spans, client):
+        assert 0
+    """
+    )
+    result.stdout.fnmatch_lines(
+        ["no span was captured:", "  1 span began in fixtures of a wider scope, and belongs to no test"],
+        consecutive=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("sampling", "lines"),
+    [
+        ("every", ["health      1ms", "seen        1ms", "the provider's sampler would have left out 1 of them"]),
+        ("provider", ["seen      1ms", "the provider's sampler left out: 1"]),
+    ],
+)
+def test_what_the_sampler_leaves_out_is_said(run_here: Run, sampling: str, lines: list[str]) -> None:
+    result = run_here(
+        """
+        from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
+
+        class Names(Sampler):
+            def should_sample(self, parent_context, trace_id, name, *args, **kwargs):
+                return SamplingResult(Decision.DROP if name == "health" else Decision.RECORD_AND_SAMPLE)
+            def get_description(self):
+                return "Names"
+
+        tracer = TracerProvider(sampler=Names()).get_tracer("x")
+
+        def test_it(spans):
+            tracer.start_span("health", start_time=0).end(1_000_000)
+            tracer.start_span("seen", start_time=0).end(1_000_000)
+            assert 0
+        """,
+        "-o",
+        f"weaver_sampling={sampling}",
+    )
+    result.stdout.fnmatch_lines(["*- trace -*", *lines], consecutive=True)
+
+
+def test_strays_are_named_in_the_section(run: Run) -> None:
+    result = run(
+        AT
+        + """
+    trace.set_tracer_provider(TracerProvider())
+    left = []
+
+    def test_leaves():
+        left.append(at("late", 0, None))
+
+    def test_fails(spans):
+        left[0].end()
+        at("mine", 0, 1)
+        assert 0
+    """
+    )
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(
+        ["mine      1ms", "left out, for another test left it behind: 'late' of test_it.py::test_leaves"],
+        consecutive=True,
+    )
+
+
+def test_logs_have_a_section(run_here: Run) -> None:
+    result = run_here(
+        """
+        from opentelemetry import _logs
+
+        def test_it(spans, logs):
+            with trace.get_tracer("x").start_as_current_span("refund"):
+                _logs.get_logger("x").emit(
+                    body="refunded", severity_number=_logs.SeverityNumber.INFO, attributes={"order": 7}
+                )
+            assert 0
+        """
+    )
+    result.stdout.fnmatch_lines(["*- logs -*", "info  'refunded' {'order': 7} in 'refund'"], consecutive=True)
+
+
+def test_colour_on_a_terminal_and_none_in_a_file(run_here: Run) -> None:
+    source = AT + '\n    def test_it(spans):\n        at("a", 0, 1)\n        assert 0'
+    assert "\x1b" not in run_here(source).stdout.str()
+    assert "\x1b[2m" in run_here(source, "--color=yes").stdout.str().split("- trace -")[1]
+
+
+def test_comparing_spans_is_explained(run_here: Run) -> None:
+    result = run_here(AT + '\n    def test_it(spans):\n        at("a", 0, 1)\n        assert spans.all() == []')
+    assert "SpanView" not in result.stdout.str()
+    result.stdout.fnmatch_lines(["E       *"])
