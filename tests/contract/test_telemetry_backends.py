@@ -467,9 +467,9 @@ class TestBadExporters:
     def _check(self, outcome: Outcome) -> None:
         result = outcome.result
         assert result["flushed"] is False
-        assert result["slowest"] < 0.5
-        assert 0.9 < result["flush_seconds"] < 1.5
-        assert result["shutdown_seconds"] < 2.5
+        assert result["slowest"] < 2.0
+        assert 0.9 < result["flush_seconds"] < 3.0
+        assert result["shutdown_seconds"] < 4.0
         health = result["health"]
         assert health["state"] == "degraded"
         assert health["exported"] == 0

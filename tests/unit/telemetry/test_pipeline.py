@@ -1,0 +1,144 @@
+import logging
+from typing import Any
+
+import pytest
+
+from weaver_ai.settings import Settings, load_settings
+from weaver_ai.telemetry.export import CountedLogs, CountedSpans
+from weaver_ai.telemetry.pipeline import _OTLP_MISSING, build_pipeline, known_secrets, otlp_endpoints, otlp_headers
+from weaver_ai.telemetry.redaction import Redactor
+from weaver_ai.telemetry.resource import resource_attributes, service_name
+from weaver_ai.telemetry.runtime import weaver_version
+from weaver_ai.telemetry.sampling import sampler_of
+
+BASE = "http://collector:4318"
+
+
+def settings(**given: Any) -> Settings:
+    return load_settings(env_file=None, **given)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, {}),
+        (
+            {"otel_exporter_otlp_endpoint": BASE + "/"},
+            {"traces": f"{BASE}/v1/traces", "metrics": f"{BASE}/v1/metrics", "logs": f"{BASE}/v1/logs"},
+        ),
+        ({"otel_exporter_otlp_traces_endpoint": "http://t/x"}, {"traces": "http://t/x"}),
+        (
+            {"otel_exporter_otlp_endpoint": BASE, "otel_exporter_otlp_logs_endpoint": "http://l/x"},
+            {"traces": f"{BASE}/v1/traces", "metrics": f"{BASE}/v1/metrics", "logs": "http://l/x"},
+        ),
+        (
+            {"otel_exporter_otlp_endpoint": BASE, "otel_metrics_exporter": "none", "otel_logs_exporter": "console"},
+            {"traces": f"{BASE}/v1/traces"},
+        ),
+    ],
+)
+def test_endpoints_by_the_specification(given: dict[str, Any], expected: dict[str, str]) -> None:
+    assert otlp_endpoints(settings(**given)) == expected
+
+
+def test_headers_are_decoded() -> None:
+    assert otlp_headers(settings(otel_exporter_otlp_headers="X-Team=a%20b,api-key=k")) == {
+        "x-team": "a b",
+        "api-key": "k",
+    }
+    assert otlp_headers(settings()) is None
+
+
+def test_every_secret_of_the_settings_is_known() -> None:
+    given = settings(
+        openai_api_key="the-openai-key",
+        logfire_token="the-logfire-token",
+        api_keys="key-one,key-two",
+        redis_url="redis://me:the-password@db:6379/0",
+        otel_exporter_otlp_headers="authorization=Bearer%20the-header",
+    )
+    assert set(known_secrets(given)) == {
+        "the-openai-key",
+        "the-logfire-token",
+        "key-one",
+        "key-two",
+        "redis://me:the-password@db:6379/0",
+        "the-password",
+        "authorization=Bearer%20the-header",
+        "Bearer the-header",
+        "the-header",
+    }
+    assert known_secrets(settings()) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, "weaver-ai"),
+        ({"otel_resource_attributes": "service.name=listed"}, "listed"),
+        ({"otel_resource_attributes": "service.name=listed", "otel_service_name": "named"}, "named"),
+        ({"otel_service_name": "named", "telemetry_service_name": "weaver"}, "weaver"),
+    ],
+)
+def test_which_service_name_wins(given: dict[str, Any], expected: str) -> None:
+    assert service_name(settings(**given)) == expected
+
+
+def test_the_resource() -> None:
+    listed = "service.version=2.1,team=a%2Cb,malformed,deployment.environment.name=qa"
+    attributes = resource_attributes(settings(otel_resource_attributes=listed, telemetry_environment="staging"))
+    assert len(attributes.pop("service.instance.id")) == 36
+    assert attributes == {
+        "service.name": "weaver-ai",
+        "service.version": "2.1",
+        "deployment.environment.name": "qa",
+        "team": "a,b",
+    }
+    assert resource_attributes(settings())["service.version"] == weaver_version()
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"telemetry_sample_rate": 1.0}, "ParentBased{root:AlwaysOnSampler,"),
+        ({"telemetry_sample_rate": 0.25}, "ParentBased{root:TraceIdRatioBased{0.25},"),
+        ({}, "ParentBased{root:AlwaysOnSampler,"),
+    ],
+)
+def test_samplers(given: dict[str, Any], expected: str) -> None:
+    assert sampler_of(settings(**given)).get_description().startswith(expected)
+
+
+def test_the_sdks_own_sampler_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_off")
+    assert sampler_of(settings()).get_description() == "AlwaysOffSampler"
+    assert sampler_of(settings(telemetry_sample_rate=1.0)).get_description().startswith("ParentBased")
+
+
+def test_a_pipeline_redacts_first_and_exports_last() -> None:
+    pipeline = build_pipeline(settings(otel_exporter_otlp_endpoint="http://127.0.0.1:9"), Redactor())
+    try:
+        kinds = [type(processor).__name__ for processor in pipeline.span_processors]
+        assert kinds == ["RedactingSpans", "InboundLinks", "ConsoleSpans", "CountedSpans"]
+        kinds = [type(processor).__name__ for processor in pipeline.log_processors]
+        assert kinds == ["RedactingLogs", "ValidationErrors", "ConsoleLogs", "CountedLogs"]
+        assert [type(batch) for batch in pipeline.batches] == [CountedSpans, CountedLogs]
+    finally:
+        for batch in pipeline.batches:
+            batch.shutdown()
+        for reader in pipeline.metric_readers:
+            reader.shutdown(timeout_millis=1)
+
+
+def test_without_the_exporter_an_endpoint_is_said_to_be_useless(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    pipeline = build_pipeline(settings(otel_exporter_otlp_endpoint=BASE), Redactor())
+    assert (pipeline.batches, pipeline.metric_readers) == ((), ())
+    (record,) = caplog.records
+    assert (record.levelno, record.getMessage()) == (
+        logging.WARNING,
+        _OTLP_MISSING,
+    )
+    assert _OTLP_MISSING.endswith("nothing is sent - install with: pip install opentelemetry-exporter-otlp-proto-http")
