@@ -24,7 +24,7 @@ class TreePattern:
     children: tuple[Item, ...]
 
     def __repr__(self) -> str:
-        return f"tree({', '.join([self.root.asked(), *(text_of(item) for item in self.children)])})"
+        return f"tree({', '.join(map(text_of, (self.root, *self.children)))})"
 
 
 @final

@@ -158,11 +158,11 @@ class Never(Condition):
     __slots__ = ("pattern",)
 
     def __init__(self, pattern: SpanPattern) -> None:
-        super().__init__("not", repr(pattern))
+        super().__init__("not", f"~{pattern!r}")
         self.pattern = pattern
 
     def asked(self) -> str:
-        return f"~{self.expected}"
+        return self.expected
 
     def holds(self, position: int, forest: Forest) -> bool:
         return not self.pattern.matches(position, forest)

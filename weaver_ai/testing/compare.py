@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from weaver_ai.spans.render import seconds
-from weaver_ai.spans.values import clip, show
+from weaver_ai.spans.values import MISSING, clip, show
 from weaver_ai.testing.expect import Count, Selection, SpanView
 from weaver_ai.testing.explain import with_tree
 
@@ -96,7 +96,7 @@ def _described(span: SpanView) -> str:
 def _two(left: SpanView, right: SpanView) -> Iterator[str]:
     yield f"{left.name} == {right.name}"
     yield ""
-    yield f"two spans, {'one trace' if left.trace_id == right.trace_id else 'of two traces'}; they differ in"
+    yield f"two spans of {'one trace' if left.trace_id == right.trace_id else 'two traces'}; they differ in"
     for field, one, other in _fields(left, right):
         if one != other:
             yield f"  {field}: {show(one, 40)} != {show(other, 40)}"
@@ -108,5 +108,5 @@ def _fields(left: SpanView, right: SpanView) -> Iterator[tuple[str, object, obje
     yield "status", left.status.code, right.status.code
     yield "parent", left.parent.name if left.parent else None, right.parent.name if right.parent else None
     for key in dict.fromkeys([*left.attributes, *right.attributes]):
-        yield key, left.attributes.get(key), right.attributes.get(key)
+        yield key, left.attributes.get(key, MISSING), right.attributes.get(key, MISSING)
     yield "start", left.start, right.start

@@ -8,7 +8,7 @@ from difflib import SequenceMatcher, get_close_matches
 from itertools import islice
 from typing import final
 
-from weaver_ai.spans.conditions import Name
+from weaver_ai.spans.conditions import Ended, Name
 from weaver_ai.spans.query import Condition, SpanPattern, Verdict, find
 from weaver_ai.spans.render import Style, seconds, tree_lines
 from weaver_ai.spans.tree import Forest
@@ -27,6 +27,7 @@ __all__ = [
 ]
 
 _SCREEN = 36
+_GLIMPSE = 20  # lines of a trace that is too long to be shown whole
 _NEAREST = 3
 _SCANNED = 3000  # spans that are compared with the question to find the nearest ones
 
@@ -69,8 +70,8 @@ def none_found(look: Look, verb: str, pattern: SpanPattern | None, *, waited: fl
         yield from _nothing(look, asked, after)
         return
     guess = "" if pattern is None else _guess(look, pattern)
-    lines = [*_headline(look, asked, f"none of {_spans(len(look.domain))} matches{after}{guess}")]
-    nearest = _nearest(look, pattern) if pattern and len(pattern.conditions) > 1 else []
+    lines = [*headline(look, asked, f"none of {_spans(len(look.domain))} matches{after}{guess}")]
+    nearest = _nearest(look, pattern) if pattern and len(_shown(pattern.conditions)) > 1 else []
     if nearest:
         lines += ["", "nearest:"]
         for _, verdicts in nearest:
@@ -81,7 +82,7 @@ def none_found(look: Look, verb: str, pattern: SpanPattern | None, *, waited: fl
 
 def many(look: Look, verb: str, pattern: SpanPattern | None, found: Sequence[int]) -> Iterator[str]:
     """Several spans match, and only one should."""
-    lines = [*_headline(look, _asked(look, verb, pattern), f"{len(found)} spans match, not one")]
+    lines = [*headline(look, _asked(look, verb, pattern), f"{len(found)} spans match, not one")]
     telling = _telling(look.forest, found)
     if telling:
         lines += ["", f"they differ in {telling}"]
@@ -92,8 +93,8 @@ def many(look: Look, verb: str, pattern: SpanPattern | None, found: Sequence[int
 def unwanted(look: Look, verb: str, pattern: SpanPattern | None, found: Sequence[int]) -> Iterator[str]:
     """Spans match, and none should."""
     matches = "1 span matches" if len(found) == 1 else f"{len(found)} spans match"
-    lines = [*_headline(look, _asked(look, verb, pattern), f"{matches}, and none should")]
-    yield from with_tree(look, lines, pattern, dict.fromkeys(found, "match"))
+    lines = [*headline(look, _asked(look, verb, pattern), f"{matches}, and none should")]
+    yield from with_tree(look, lines, pattern, dict.fromkeys(found if pattern else (), "match"))
 
 
 def still_open(look: Look, waited: float) -> Iterator[str]:
@@ -102,21 +103,24 @@ def still_open(look: Look, waited: float) -> Iterator[str]:
     verb = "is" if len(names) == 1 else "are"
     listed = clip(", ".join(map(repr, names)), 120)
     asked = f"{look.subject}.settle()"
-    lines = [*_headline(look, asked, f"{_spans(len(names))} {verb} still open after {waited:g}s: {listed}")]
+    lines = [*headline(look, asked, f"{_spans(len(names))} {verb} still open after {waited:g}s: {listed}")]
     yield from with_tree(look, lines, None, {})
 
 
-def in_order(look: Look, patterns: Sequence[SpanPattern], found: Sequence[int]) -> Iterator[str]:
+def in_order(
+    look: Look, patterns: Sequence[SpanPattern], found: Sequence[int], verb: str = "in_order"
+) -> Iterator[str]:
     """The spans began in another order; `found` are those up to the one that did not come."""
-    asked = f"{look.subject}.in_order({', '.join(_short(pattern) for pattern in patterns)})"
+    asked = f"{look.subject}.{verb}({', '.join(_short(pattern) for pattern in patterns)})"
     missing = patterns[len(found)]
     if not look.domain:
         yield from _nothing(look, asked, "")
         return
     elsewhere = find(missing, look.forest, look.positions)
     before = f" after {_short(patterns[len(found) - 1])}" if found and elsewhere else ""
-    guess = "" if elsewhere else _guess(look, missing)
-    lines = [*_headline(look, clip(asked, 200), f"no {_short(missing)} began{before}{guess}"), ""]
+    guess = _still_open(look, missing, found[-1] if found else -1) or ("" if elsewhere else _guess(look, missing))
+    came = "ended" if _waits(missing) else "began"
+    lines = [*headline(look, clip(asked, 200), f"no {_short(missing)} {came}{before}{guess}"), ""]
     origin = look.forest.spans[look.domain[0]].start
     good, bad = look.style.marks
     for number, pattern in enumerate(patterns):
@@ -124,7 +128,7 @@ def in_order(look: Look, patterns: Sequence[SpanPattern], found: Sequence[int]) 
             text = _at(look.forest, found[number], origin)
             lines.append(f"  {look.style.paint(good, 'green')} {number + 1}. {_short(pattern)} {text}")
         elif number == len(found):
-            text = f"{_at(look.forest, elsewhere[-1], origin)}, not later" if elsewhere else "did not begin"
+            text = f"{_at(look.forest, elsewhere[-1], origin)}, not later" if elsewhere else "did not come"
             lines.append(f"  {look.style.paint(bad, 'red')} {number + 1}. {_short(pattern)} {text}")
         else:
             lines.append(f"    {number + 1}. {_short(pattern)}")
@@ -141,7 +145,7 @@ def _asked(look: Look, verb: str, pattern: SpanPattern | None) -> str:
     return clip(f"{look.subject}.{verb}({pattern.asked() if pattern else ''})", 200)
 
 
-def _headline(look: Look, asked: str, answer: str) -> Iterator[str]:
+def headline(look: Look, asked: str, answer: str) -> Iterator[str]:
     """The question and the answer, on one line if they fit."""
     if len(asked) + len(answer) + 2 <= look.style.width:
         yield f"{asked}: {answer}"
@@ -151,7 +155,7 @@ def _headline(look: Look, asked: str, answer: str) -> Iterator[str]:
 
 
 def _short(pattern: SpanPattern) -> str:
-    return clip(pattern.asked() if len(pattern.conditions) == 1 else repr(pattern), 72)
+    return clip(pattern.asked() if len(_shown(pattern.conditions)) == 1 else repr(pattern), 72)
 
 
 def _spans(count: int) -> str:
@@ -160,7 +164,7 @@ def _spans(count: int) -> str:
 
 def _nothing(look: Look, asked: str, after: str) -> Iterator[str]:
     if len(look.forest) and look.positions is not None:
-        yield f"{asked}: there is none{after}"
+        yield f"{asked}: there are none{after}"
         yield from _tree(look, None, {}, _SCREEN - 3)
         return
     yield f"{asked}: nothing was captured{after}"
@@ -183,6 +187,8 @@ def _tree(look: Look, pattern: SpanPattern | None, notes: Mapping[int, str], bud
     yield "captured:"
     attributes = pattern.attributes if pattern else ()
     style = look.style
+    if len(look.forest) > budget:
+        budget = min(budget, _GLIMPSE)
     drawn = tree_lines(look.forest, style=style, roots=look.roots, attributes=attributes, notes=notes, budget=budget)
     for line in drawn:
         yield f"  {line}"
@@ -190,6 +196,8 @@ def _tree(look: Look, pattern: SpanPattern | None, notes: Mapping[int, str], bud
 
 def _guess(look: Look, pattern: SpanPattern) -> str:
     """A hint where the mistake shows: a name or an attribute that is nearly right, or a span that is elsewhere."""
+    if still_open := _still_open(look, pattern):
+        return still_open
     for condition in pattern.conditions:
         if isinstance(condition, Name) and not find(SpanPattern([condition]), look.forest, look.positions):
             if look.positions is not None and find(pattern, look.forest):
@@ -202,9 +210,25 @@ def _guess(look: Look, pattern: SpanPattern) -> str:
     return ""
 
 
+def _waits(pattern: SpanPattern) -> bool:
+    return any(isinstance(condition, Ended) for condition in pattern.conditions)
+
+
+def _still_open(look: Look, pattern: SpanPattern, after: int = -1) -> str:
+    """That a span is all that a question which waits asked for, except that it hasn't ended."""
+    if not _waits(pattern):
+        return ""
+    others = [condition for condition in pattern.conditions if not isinstance(condition, Ended)]
+    places = (place for place in find(SpanPattern(others), look.forest, look.positions) if place > after)
+    place = next(places, None)
+    return "" if place is None else f"; {look.forest.spans[place].name!r} is still open"
+
+
 def _did_you_mean(wanted: str, names: Sequence[str]) -> str:
     different = {name.lower(): name for name in names}
-    close = get_close_matches(wanted.lower(), list(different)[:_SCANNED], n=1, cutoff=0.7)
+    parts = [part for part in wanted.lower().split("*") if part.strip()]
+    alike = [name for name in different if parts and all(part in name for part in parts)]
+    close = alike or get_close_matches(wanted.lower(), list(different)[:_SCANNED], n=1, cutoff=0.7)
     return f"; did you mean {different[close[0]]!r}?" if close else ""
 
 
@@ -227,6 +251,10 @@ def _verdict(condition: Condition, position: int, forest: Forest) -> Verdict:
     except Exception:  # noqa: BLE001 # a predicate of the user, here called with spans that the question never reached
         holds = False
     return Verdict(condition, holds, position, forest)
+
+
+def _shown(conditions: Sequence[Condition]) -> list[Condition]:
+    return [condition for condition in conditions if condition.asked()]
 
 
 def _scanned(look: Look, pattern: SpanPattern) -> Sequence[int]:
@@ -258,8 +286,9 @@ def _candidate(look: Look, verdicts: Sequence[Verdict]) -> Iterator[str]:
     parent = forest.parent(position)
     place = "" if parent is None else f"in {show(forest.spans[parent].name)}, "
     yield f"  {span.name}  {look.style.paint(f'({place}{seconds(span.duration)})', 'dim')}"
-    width = max(len(verdict.label) for verdict in verdicts)
-    for verdict in verdicts:
+    told = [verdict for verdict in verdicts if not (verdict.matched and verdict.label == "ended")]
+    width = max(len(verdict.label) for verdict in told)
+    for verdict in told:
         yield from verdict_lines(verdict, look.style, "    ", width)
 
 

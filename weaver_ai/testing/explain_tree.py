@@ -12,12 +12,13 @@ from weaver_ai.spans.expected import Node, TreePattern, text_of
 from weaver_ai.spans.query import Verdict
 from weaver_ai.spans.render import Style, tree_lines
 from weaver_ai.spans.values import clip, show
-from weaver_ai.testing.explain import Look
+from weaver_ai.testing.explain import Look, headline
 
 __all__ = ["mismatch"]
 
 _SCREEN = 36
 _DIFFERENCE = 24
+_LEGEND = {"-": "expected, not captured", "+": "captured, not expected"}
 
 
 def mismatch(look: Look, expected: Node, position: int) -> Iterator[str]:
@@ -25,14 +26,15 @@ def mismatch(look: Look, expected: Node, position: int) -> Iterator[str]:
     edit = difference(expected, position, look.forest)
     count = edit.count()
     name = show(look.forest.spans[position].name)
-    asked = clip(f"{name}.expect({_summary(expected)})", 120)
-    lines = [f"{asked}: {'1 difference' if count == 1 else f'{count} differences'}", ""]
+    asked = clip(f"{name}.expect({_summary(expected)})", look.style.width - 1)
+    lines = [*headline(look, asked, "1 difference" if count == 1 else f"{count} differences"), ""]
     rows = list(_rows(look, edit, "", ""))
     lines += [_set(row, look.style) for row in _shortened(rows, _DIFFERENCE)]
     yield from lines
-    if any(row.mark in {"-", "+"} for row in rows):
+    legend = [f"{mark} {_LEGEND[mark]}" for mark in _LEGEND if any(row.mark == mark for row in rows)]
+    if legend:
         yield ""
-        yield "  - expected, not captured   + captured, not expected"
+        yield f"  {'   '.join(legend)}"
     yield ""
     yield "captured:"
     drawn = tree_lines(
@@ -53,8 +55,8 @@ def _failed(edit: Edit) -> tuple[str, ...]:
 
 def _summary(expected: Node) -> str:
     if isinstance(expected, TreePattern):
-        return f"tree({expected.root.asked()}, ...)" if expected.children else f"tree({expected.root.asked()})"
-    return expected.asked() if len(expected.conditions) == 1 else repr(expected)
+        return f"tree({text_of(expected.root)}{', ...' if expected.children else ''})"
+    return text_of(expected)
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,7 @@ class _Wishes:
 
         def missed() -> Iterator[str]:
             look = self._look()
-            return explain.in_order(look, patterns, earliest_in_order(look, patterns))
+            return explain.in_order(look, patterns, earliest_in_order(look, patterns), verb)
 
         return _Wish(attempt, missed)
 

@@ -155,7 +155,7 @@ def test_holds(pattern, position):
             "span('workflow', kind='client') | span('publish')",
             "kind 'server'",
         ),
-        (~span("workflow"), WORKFLOW, "not", "span('workflow')", "name 'workflow'"),
+        (~span("workflow"), WORKFLOW, "not", "~span('workflow')", "name 'workflow'"),
     ],
     ids=lambda value: repr(value) if not isinstance(value, int | str) else None,
 )

@@ -43,7 +43,7 @@ def text(captured, **options):
             │   └── chat gpt-5               8ms
             └── invoke_agent billing        25ms
                 ├── chat gpt-5               8ms
-                ├── execute_tool refund      3ms  ERROR CardDeclined: card declined  gen_ai.tool.name='refund'  ← match
+                ├── execute_tool refund      3ms  ERROR CardDeclined: … declined  gen_ai.tool.name='refund'  ← match
                 └── chat gpt-5              open
             """,
         ),

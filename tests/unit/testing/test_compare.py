@@ -1,0 +1,157 @@
+from textwrap import dedent
+
+import pytest
+
+from tests.unit.spans.building import make
+from tests.unit.spans.refund import refund
+from tests.unit.testing.recorder import Recorder
+from weaver_ai.testing import Spans
+from weaver_ai.testing.compare import compare
+
+DESK = Spans(Recorder(refund()))
+OTHER = Spans(Recorder([make("other", 1, trace="f" * 32, duration=41, kind="server")]))
+RUN = DESK[0]
+
+
+@pytest.mark.parametrize(
+    ("left", "op", "right", "lines"),
+    [
+        (
+            DESK.count("chat *"),
+            "==",
+            2,
+            """
+            spans.count('chat *') == 2, was 3
+
+            captured:
+              workflow support                41ms
+              ├── invoke_agent classifier     12ms
+              │   └── chat gpt-5               8ms  ← match 1
+              └── invoke_agent billing        25ms
+                  ├── chat gpt-5               8ms  ← match 2
+                  ├── execute_tool refund      3ms  ERROR CardDeclined: card declined
+                  └── chat gpt-5              open  ← match 3
+            """,
+        ),
+        (
+            0,
+            "<",
+            RUN.children.count("chat *"),
+            """
+            0 < 'workflow support'.children.count('chat *'), was 0
+
+            captured:
+              workflow support                41ms
+              ├── invoke_agent classifier     12ms
+              │   └── chat gpt-5               8ms
+              └── invoke_agent billing        25ms
+                  ├── chat gpt-5               8ms
+                  ├── execute_tool refund      3ms  ERROR CardDeclined: card declined
+                  └── chat gpt-5              open
+            """,
+        ),
+        (
+            DESK.all("chat *"),
+            "==",
+            [],
+            """
+            [chat gpt-5, chat gpt-5, chat gpt-5] == []
+
+            3 spans, not 0
+            only on the left:
+              chat gpt-5 8ms in invoke_agent classifier
+              chat gpt-5 8ms in invoke_agent billing
+              chat gpt-5 open in invoke_agent billing
+            """,
+        ),
+        (
+            RUN.children,
+            "==",
+            [DESK[0], DESK[1]],
+            """
+            [invoke_agent classifier, invoke_agent billing] == [workflow support, invoke_agent classifier]
+
+            2 spans each
+            only on the left:
+              invoke_agent billing 25ms in workflow support
+            only on the right:
+              workflow support 41ms
+            """,
+        ),
+        (
+            list(RUN.children),
+            "==",
+            [DESK[3], DESK[1]],
+            """
+            [invoke_agent classifier, invoke_agent billing] == [invoke_agent billing, invoke_agent classifier]
+
+            2 spans each
+            the same spans in another order
+            """,
+        ),
+        (
+            RUN,
+            "in",
+            RUN.children,
+            """
+            workflow support in [invoke_agent classifier, invoke_agent billing]
+
+            the span: workflow support 41ms
+            among:    invoke_agent classifier 12ms in workflow support
+            among:    invoke_agent billing 25ms in workflow support
+            """,
+        ),
+        (
+            DESK[2],
+            "==",
+            DESK[5],
+            """
+            chat gpt-5 == execute_tool refund
+
+            two spans of one trace; they differ in
+              name: 'chat gpt-5' != 'execute_tool refund'
+              status: 'unset' != 'error'
+              parent: 'invoke_agent classifier' != 'invoke_agent billing'
+              gen_ai.operation.name: 'chat' != 'execute_tool'
+              gen_ai.tool.name: missing != 'refund'
+              gen_ai.tool.call.arguments: missing != '{"order": 8}'
+              start: 2000000 != 25000000
+            """,
+        ),
+        (
+            RUN,
+            "==",
+            OTHER[0],
+            """
+            workflow support == other
+
+            two spans of two traces; they differ in
+              name: 'workflow support' != 'other'
+            """,
+        ),
+    ],
+)
+def test_exact_text(left, op, right, lines):
+    assert compare(left, op, right) == dedent(lines)[1:-1].splitlines()
+
+
+@pytest.mark.parametrize(
+    ("left", "op", "right"),
+    [
+        (1, "==", 2),
+        ([], "==", []),
+        ("a", "in", "b"),
+        (RUN, "==", "workflow support"),
+        (RUN, "is", None),
+        ([1], "==", [RUN]),
+        (RUN, "in", "text"),
+        (True, "==", False),
+    ],
+)
+def test_other_comparisons_are_left_to_pytest(left, op, right):
+    assert compare(left, op, right) is None
+
+
+def test_a_count_is_a_number():
+    count = DESK.count("chat *")
+    assert (count, count + 1, f"{count}", repr(count), count == 3.0) == (3, 4, "3", "3", True)
