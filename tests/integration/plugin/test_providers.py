@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.server
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +11,7 @@ import anthropic
 import httpx
 import httpx2
 import openai
+import pydantic
 import pytest
 import respx
 from anyio import run as run_async
@@ -25,6 +28,11 @@ from weaver_ai.testing.fakes.providers.call import Call
 from weaver_ai.testing.fakes.providers.providers import Providers
 from weaver_ai.testing.fakes.providers.reply import Broken, Pause, Reply
 from weaver_ai.testing.live import Spans
+
+
+class Refunded(pydantic.BaseModel):
+    refunded: int
+
 
 CHAT = "https://api.openai.com/v1/chat/completions"
 BODY: Any = {"model": "gpt-5", "messages": [{"role": "user", "content": "Hi"}]}
@@ -224,56 +232,87 @@ def instrumented() -> Iterator[None]:
         instrumentor.uninstrument()
 
 
+class _Server(http.server.BaseHTTPRequestHandler):
+    """A real answer, to compare a mocked one with."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(429)
+        self.send_header("content-length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 # the base class names it so
+        pass
+
+
+@pytest.fixture
+def real_url() -> Iterator[str]:
+    with http.server.HTTPServer(("127.0.0.1", 0), _Server) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/v1"
+        server.shutdown()
+        thread.join()
+
+
 @pytest.mark.usefixtures("instrumented")
 @pytest.mark.parametrize("library", [httpx, httpx2])
-@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("asynchronous", [False, True])
 def test_http_client_spans_are_those_of_production(
-    spans: Spans, providers: Providers, library: Any, stream: bool
+    spans: Spans, providers: Providers, library: Any, asynchronous: bool, real_url: str
 ) -> None:
-    providers.openai.replies("Hello.")
-    library.post(CHAT, json={**BODY, "stream": stream})
-    (call,) = providers.openai.calls
-    span = spans.one(kind="client")
-    assert span.attributes["http.response.status_code"] == 200
-    assert span.attributes["server.address"] == "api.openai.com"
-    assert span.attributes["url.full"] == CHAT
-    assert call.headers["traceparent"] == f"00-{span.trace_id}-{span.span_id}-01"
+    def post() -> None:
+        library.post(f"{real_url}/chat/completions", json=BODY)
 
-
-@pytest.mark.usefixtures("instrumented")
-@pytest.mark.parametrize("library", [httpx, httpx2])
-def test_http_client_spans_of_async_clients(spans: Spans, providers: Providers, library: Any) -> None:
-    async def ask() -> None:
+    async def apost() -> None:
         async with library.AsyncClient() as client:
-            await client.post(CHAT, json=BODY)
+            await client.post(f"{real_url}/chat/completions", json=BODY)
 
-    providers.openai.replies(providers.openai.error(429, "Slow down."))
-    run_async(ask)
-    span = spans.one(kind="client")
-    assert (span.attributes["http.response.status_code"], span.status.code) == (429, "error")
-    assert providers.openai.calls[0].headers["traceparent"].split("-")[2] == span.span_id
+    def ask() -> None:
+        run_async(apost) if asynchronous else post()
+
+    ask()
+    provider = providers.openai.at(real_url)
+    ask_mocked = provider.replies(provider.error(429, "Slow down."))
+    ask()
+    real, mocked = spans.all(kind="client")
+    assert len(ask_mocked.calls) == 1
+    assert (mocked.name, mocked.status, dict(mocked.attributes)) == (real.name, real.status, dict(real.attributes))
+    assert len(mocked.attributes) > 2
+    assert provider.calls[0].headers["traceparent"].split("-")[1:3] == [mocked.trace_id, mocked.span_id]
 
 
-@pytest.mark.usefixtures("instrumented")
+@pytest.fixture
+def instrumented_agents() -> Iterator[None]:
+    Agent.instrument_all()
+    yield
+    Agent.instrument_all(False)
+
+
+@pytest.mark.usefixtures("instrumented", "instrumented_agents")
 async def test_agents_leave_their_whole_trace(spans: Spans, providers: Providers) -> None:
-    providers.openai.replies(tool_call("refund", order=7), structured({"response": 1}))
+    providers.openai.replies(tool_call("refund", order=7), structured({"refunded": 7}))
     model = OpenAIChatModel("gpt-5", provider=OpenAIProvider(api_key="key"))
-    agent = Agent(model, output_type=list[str], name="billing", instrument=True)
+    agent = Agent(model, output_type=Refunded, name="billing")
 
     @agent.tool_plain
     def refund(order: int) -> str:
         return f"refunded {order}"
 
-    providers.openai.always(structured({"response": ["done"]}))
-    providers.openai.intercept(lambda call, go: go())
     result = await agent.run("refund order 7")
-    assert result.output == ["done"]
-    names = [span.name for span in spans.all()]
-    assert names.count("execute_tool refund") == 1
-    assert [name for name in names if name == "chat gpt-5"] == ["chat gpt-5"] * 3
+    assert result.output == Refunded(refunded=7)
+    first, second = spans.all("chat gpt-5")
     posts = spans.all("POST")
-    assert [spans.one(span_id=post.parent_id).name for post in posts] == ["chat gpt-5"] * 3
-    assert spans.first("chat gpt-5").attributes["gen_ai.usage.input_tokens"] == providers.openai.calls[0].usage.input  # type: ignore[union-attr]
+    assert [post.parent_id for post in posts] == [first.span_id, second.span_id]
+    assert [span.name for span in spans.all("execute_tool *")][:1] == ["execute_tool refund"]
+    assert spans.one("invoke_agent billing").span_id == first.parent_id
+    sent = [call.usage for call in providers.openai.calls]
+    assert [(each.input, each.output) for each in sent if each] == [
+        (span.attributes["gen_ai.usage.input_tokens"], span.attributes["gen_ai.usage.output_tokens"])
+        for span in (first, second)
+    ]
+    assert providers.openai.calls[1].messages[-1].text == "refunded 7"
 
 
 async def test_a_fallback_model_is_asked_when_the_first_one_fails(providers: Providers) -> None:

@@ -33,10 +33,11 @@ class _Place:
         self._exact = exact
 
     def below(self, parts: SplitResult) -> bool:
-        return _origin(parts) == self.origin and (parts.path == self.path or parts.path.startswith(f"{self.path}/"))
+        """Whether a request is for it; a provider's own host is its whole, so that a wrong path there is noticed."""
+        return _origin(parts) == self.origin and (self._exact or f"{parts.path}/".startswith(f"{self.path}/"))
 
     def endpoint(self, method: str, path: str) -> Endpoint | None:
-        if method != "POST":
+        if method != "POST" or not path.startswith(f"{self.path}/"):
             return None
         rest = path.removeprefix(self.path)
         for endpoint in self.provider.dialect.endpoints:
