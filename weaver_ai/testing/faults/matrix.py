@@ -74,6 +74,13 @@ class FaultTests:
         faults.reach(spec)
         return fault
 
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Get the fault ready behind the test's own fixtures; pytest leaves out fixtures that nobody names."""
+        request = getattr(item, "_request", None)
+        if request is not None and FIXTURE in getattr(getattr(item, "callspec", None), "params", ()):
+            request.getfixturevalue(FIXTURE)
+
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, None, None]:
         fault = item.stash.get(_ARMED, None)
