@@ -169,8 +169,14 @@ def _telemetry_findings(settings: Settings) -> Iterator[Finding]:
         )
     if settings.logfire_send_to_cloud and settings.logfire_token is None:
         yield Finding("error", "WEAVER_LOGFIRE_SEND_TO_CLOUD is true without a token: set WEAVER_LOGFIRE_TOKEN")
+    if settings.logfire_token is not None and settings.logfire_send_to_cloud and _in_development(settings):
+        yield Finding("warning", "nothing is sent to Logfire while WEAVER_TELEMETRY_ENVIRONMENT is development")
     if settings.logfire_send_to_cloud and find_spec("logfire") is None:
         yield Finding("error", "WEAVER_LOGFIRE_SEND_TO_CLOUD needs Logfire: pip install 'weaver-ai[logfire]'")
+
+
+def _in_development(settings: Settings) -> bool:
+    return settings.telemetry_environment == "development"
 
 
 def _model_findings(settings: Settings) -> Iterator[Finding]:
@@ -178,7 +184,8 @@ def _model_findings(settings: Settings) -> Iterator[Finding]:
     provider = (settings.model or "").partition(":")[0].partition("-")[0]
     if provider in keys and keys[provider] is None:
         yield Finding("error", f"WEAVER_MODEL is {settings.model}, but {provider.upper()}_API_KEY isn't set")
-    if all(key is None for key in keys.values()) and settings.model is None:
+    usable = (*keys.values(), settings.openai_base_url, settings.anthropic_base_url, settings.model)
+    if all(each is None for each in usable):
         yield Finding("warning", "no provider key is set: the built-in agents answer from the offline model")
 
 
@@ -187,6 +194,8 @@ def _service_findings(settings: Settings) -> Iterator[Finding]:
         yield Finding(
             "error", "WEAVER_REDIS_URL is set, but its client isn't installed: pip install 'weaver-ai[redis]'"
         )
+    elif settings.redis_url is not None:
+        yield Finding("warning", "WEAVER_REDIS_URL only adds Redis to /health: tasks are kept in the gateway's process")
     if settings.host not in _LOOPBACK and not settings.api_keys:
         yield Finding("warning", f"whoever reaches {settings.host} can run the agents: set WEAVER_API_KEYS")
     if find_spec("fastapi") is None:

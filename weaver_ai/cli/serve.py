@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import shlex
 import signal
 import socket
@@ -65,10 +66,10 @@ def _bound(host: str, port: int) -> socket.socket:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         return socket.create_server(address[:2], family=family, backlog=2048)
     except OSError as error:
-        hint = "another program listens there; take another with --port, or 0 for a free one"
-        raise SettingsError(
-            f"can't listen on {host}:{port}: {error.strerror}", hint=hint if "in use" in str(error) else None
-        ) from error
+        taken = error.errno == errno.EADDRINUSE
+        reason = "another program listens there" if taken else error.strerror
+        hint = "take another with --port, or 0 for a free one" if taken else None
+        raise SettingsError(f"can't listen on {host}:{port}: {reason}", hint=hint) from error
 
 
 def _serve(settings: Settings, weaver: Weaver, listener: socket.socket, log_level: str) -> int:
@@ -144,7 +145,8 @@ def _models(runner: Runner) -> str:
 
 
 def _curl(settings: Settings, weaver: Weaver, url: str) -> str | None:
-    entries: list[Entry] = [*weaver.workflows.values(), *weaver.agents.values()]
+    of_text = [entry for entry in weaver.workflows.values() if entry.input_schema.get("type", "string") == "string"]
+    entries: list[Entry] = [*of_text, *weaver.agents.values()]
     if not entries:
         return None
     entry = entries[0]

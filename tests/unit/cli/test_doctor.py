@@ -1,0 +1,171 @@
+"""`weaver doctor`: every value, where it comes from, what is wrong; never a secret."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from weaver_ai.cli import main
+from weaver_ai.cli.doctor import Finding, findings
+from weaver_ai.settings import Settings, load_settings, variable_of
+
+SECRET = "hunter2" * 3
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for field in Settings.model_fields:
+        monkeypatch.delenv(variable_of(field), raising=False)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+
+def _lines(capsys: pytest.CaptureFixture[str]) -> dict[str, list[str]]:
+    """The words of each line of the report, by the first one."""
+    return {words[0]: words[1:] for line in capsys.readouterr().out.splitlines() if (words := line.split())}
+
+
+def test_each_setting_is_shown_with_its_source(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path(".env").write_text("WEAVER_PORT=9001\nWEAVER_MAX_BODY_BYTES=77\n")
+    monkeypatch.setenv("WEAVER_PORT", "9002")
+    assert main(["doctor"]) == 0
+    shown = _lines(capsys)
+    assert shown["WEAVER_PORT"] == ["9002", "environment"]
+    assert shown["WEAVER_MAX_BODY_BYTES"] == ["77", ".env"]
+    assert shown["WEAVER_HOST"] == ["127.0.0.1", "default"]
+    assert {variable_of(field) for field in Settings.model_fields} <= set(shown)
+
+
+@pytest.mark.parametrize("name", ["weaver_port", "Weaver_Port"])
+def test_names_are_read_in_any_case(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "9003")
+    assert main(["doctor"]) == 0
+    assert _lines(capsys)["WEAVER_PORT"] == ["9003", "environment"]
+
+
+def test_no_secret_is_ever_shown(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "WEAVER_LOGFIRE_TOKEN", "OTEL_EXPORTER_OTLP_HEADERS"):
+        monkeypatch.setenv(name, SECRET)
+    monkeypatch.setenv("WEAVER_API_KEYS", f"{SECRET}1,{SECRET}2")
+    monkeypatch.setenv("WEAVER_REDIS_URL", f"redis://:{SECRET}@localhost:6379")
+    monkeypatch.setenv("OPENAI_BASE_URL", f"https://user:{SECRET}@proxy.invalid/v1")
+    main(["doctor"])
+    report = capsys.readouterr().out
+    assert SECRET not in report
+    assert "https://**********@proxy.invalid/v1" in report
+    assert "**********, **********" in report
+
+
+def test_secrets_stay_hidden_when_another_setting_is_wrong(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WEAVER_PORT", "eighty")
+    monkeypatch.setenv("OPENAI_API_KEY", SECRET)
+    monkeypatch.setenv("WEAVER_API_KEYS", SECRET)
+    assert main(["doctor"]) == 1
+    report = capsys.readouterr().out
+    assert SECRET not in report
+    assert "error: WEAVER_PORT: Input should be a valid integer" in report
+
+
+def test_a_misspelt_variable_is_guessed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEAVER_PROT", "9000")
+    assert main(["doctor"]) == 0
+    assert (
+        "warning: WEAVER_PROT is set, but it is no setting of Weaver; did you mean WEAVER_PORT?"
+        in capsys.readouterr().out
+    )
+
+
+def test_a_target_that_leads_nowhere_is_an_error(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WEAVER_TARGET", "no_such_module:weaver")
+    assert main(["doctor"]) == 1
+    assert "error: WEAVER_TARGET: 'no_such_module:weaver': there is no module" in capsys.readouterr().out
+
+
+def _texts(level: str, **settings: Any) -> list[str]:
+    found: list[Finding] = list(findings(load_settings(env_file=None, **settings)))
+    return [each.text for each in found if each.level == level]
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        (
+            {"logfire_token": SECRET},
+            "WEAVER_LOGFIRE_TOKEN is set, but nothing is sent: set WEAVER_LOGFIRE_SEND_TO_CLOUD=true, or unset it",
+        ),
+        (
+            {"logfire_send_to_cloud": True},
+            "WEAVER_LOGFIRE_SEND_TO_CLOUD is true without a token: set WEAVER_LOGFIRE_TOKEN",
+        ),
+        (
+            {"model": "openai:gpt-5-mini"},
+            "WEAVER_MODEL is openai:gpt-5-mini, but OPENAI_API_KEY isn't set",
+        ),
+        (
+            {"model": "openai-responses:gpt-5-mini", "anthropic_api_key": SECRET},
+            "WEAVER_MODEL is openai-responses:gpt-5-mini, but OPENAI_API_KEY isn't set",
+        ),
+    ],
+)
+def test_what_is_wrong(settings: dict[str, Any], text: str) -> None:
+    assert _texts("error", **settings) == [text]
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({}, "no provider key is set: the built-in agents answer from the offline model"),
+        (
+            {"host": "0.0.0.0", "openai_api_key": SECRET},  # noqa: S104 # a value, nothing is bound
+            "whoever reaches 0.0.0.0 can run the agents: set WEAVER_API_KEYS",
+        ),
+        (
+            {"redis_url": "redis://localhost", "openai_api_key": SECRET},
+            "WEAVER_REDIS_URL only adds Redis to /health: tasks are kept in the gateway's process",
+        ),
+        (
+            {"logfire_token": SECRET, "logfire_send_to_cloud": True, "openai_api_key": SECRET},
+            "nothing is sent to Logfire while WEAVER_TELEMETRY_ENVIRONMENT is development",
+        ),
+    ],
+)
+def test_what_is_worth_knowing(settings: dict[str, Any], text: str) -> None:
+    assert _texts("warning", **settings) == [text]
+    assert _texts("error", **settings) == []
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"openai_api_key": SECRET},
+        {"openai_base_url": "http://localhost:11434/v1"},
+        {"anthropic_api_key": SECRET, "host": "0.0.0.0", "api_keys": SECRET},  # noqa: S104 # a value, nothing is bound
+        {"openai_api_key": SECRET, "model": "openai:gpt-5-mini"},
+        {
+            "logfire_token": SECRET,
+            "logfire_send_to_cloud": True,
+            "telemetry_environment": "production",
+            "model": "offline",
+        },
+    ],
+)
+def test_nothing_wrong(settings: dict[str, Any]) -> None:
+    assert list(findings(load_settings(env_file=None, **settings))) == []
+
+
+def test_redis_without_its_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("weaver_ai.cli.doctor.find_spec", lambda name: None if name == "redis" else object())
+    assert _texts("error", redis_url="redis://localhost") == [
+        "WEAVER_REDIS_URL is set, but its client isn't installed: pip install 'weaver-ai[redis]'"
+    ]
