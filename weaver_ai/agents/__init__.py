@@ -12,9 +12,10 @@ from weaver_ai.agents.events import (
 )
 from weaver_ai.agents.models import Models, ProviderStatus
 from weaver_ai.agents.offline import OfflineModel, OfflineRule, OfflineRules
+from weaver_ai.agents.options import RunOptions
 from weaver_ai.agents.registry import Entry, RegisteredAgent, RegisteredWorkflow, Weaver
 from weaver_ai.agents.result import Ledger, PendingCall, RunResult, Step, ToolCall, Usage
-from weaver_ai.agents.run import Runner, RunOptions
+from weaver_ai.agents.run import Runner
 from weaver_ai.agents.target import load_target
 from weaver_ai.agents.work import task_handler
 from weaver_ai.agents.workflows import Run

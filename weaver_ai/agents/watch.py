@@ -42,13 +42,14 @@ Emit: TypeAlias = Callable[[RunEvent], Awaitable[None]]
 
 @dataclass
 class Watch(AbstractCapability[Any]):
-    """Puts `attributes` on the run's span, marks spans that are cancelled, and remembers
-    the run's trace and its tool calls, in the order in which they began.
+    """Puts `attributes` on the run's span, marks spans that fail, and remembers the run's trace and its tool calls.
 
-    `deadline` is on the event loop's clock; what is cancelled after it has timed out.
+    `code_of` gives the `error.type` of what leaves a run or a model request. `deadline` is on the event loop's
+    clock; what is cancelled after it has timed out. `calls` are in the order in which they began.
     """
 
     attributes: Mapping[str, str | int | bool] = field(default_factory=dict)
+    code_of: Callable[[Exception], str] | None = None
     deadline: float = math.inf
     trace_id: str | None = None
     calls: list[ToolCall] = field(default_factory=list)
@@ -57,13 +58,13 @@ class Watch(AbstractCapability[Any]):
         span = trace.get_current_span()
         span.set_attributes(self.attributes)
         self.trace_id = current_trace_id()
-        with self._marked():
+        with self._marked(self.code_of):
             return await handler()
 
     async def wrap_model_request(
         self, ctx: RunContext[Any], *, request_context: ModelRequestContext, handler: WrapModelRequestHandler
     ) -> ModelResponse:
-        with self._marked():
+        with self._marked(self.code_of):
             return await handler(request_context)
 
     async def wrap_tool_execute(
@@ -85,8 +86,8 @@ class Watch(AbstractCapability[Any]):
         return result
 
     @contextmanager
-    def _marked(self) -> Iterator[None]:
-        """Mark the current span when the block is cancelled: pydantic-ai closes it, and says nothing on it."""
+    def _marked(self, code_of: Callable[[Exception], str] | None = None) -> Iterator[None]:
+        """Say on the current span why its block failed: pydantic-ai sets no `error.type`, nor a cancelled one's."""
         span = trace.get_current_span()
         try:
             yield
@@ -94,6 +95,10 @@ class Watch(AbstractCapability[Any]):
             late = asyncio.get_running_loop().time() >= self.deadline
             span.set_attribute("error.type", RunTimeout.code if late else "cancelled")
             span.set_status(Status(StatusCode.ERROR, "timed out" if late else "cancelled"))
+            raise
+        except Exception as error:
+            if code_of is not None:
+                span.set_attribute("error.type", code_of(error))
             raise
 
 

@@ -6,8 +6,8 @@ import asyncio
 import contextvars
 import math
 import time
-from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
@@ -27,6 +27,7 @@ from weaver_ai.errors import (
 )
 from weaver_ai.tasks import tracing
 from weaver_ai.tasks.engine import DrainReport, EngineHealth, TaskContext, TaskHandler, TaskOutcome
+from weaver_ai.tasks.event_log import EventLog
 from weaver_ai.tasks.record import Priority, TaskError, TaskEvent, TaskRecord, TaskRequest, state_of
 
 __all__ = ["EmbeddedEngine"]
@@ -120,7 +121,7 @@ class EmbeddedEngine:
                     traceparent=traceparent,
                     trace_id=tracing.trace_id_of(traceparent),
                 ),
-                events=_Events(self._max_events),
+                events=EventLog(self._max_events),
             )
             self._accept(entry, fingerprint)
         self._pump()
@@ -335,56 +336,13 @@ class _Entry:
     """A task's mutable side. `stopped` is why it was told to end, once it was."""
 
     record: TaskRecord
-    events: _Events
+    events: EventLog
     done: asyncio.Event = field(default_factory=asyncio.Event)
     attempt: asyncio.Task[TaskOutcome] | None = None
     stopped: TaskError | None = None
     began: float | None = None
     key_expires: float | None = None
     expires: float = math.inf
-
-
-class _Events:
-    """The latest events of one task; readers wait for the next without polling."""
-
-    def __init__(self, limit: int) -> None:
-        self._kept: deque[TaskEvent] = deque(maxlen=limit)
-        self._count = 0
-        self._ended = False
-        self._news = asyncio.Event()
-
-    def add(self, kind: str, data: Mapping[str, JsonValue], *, last: bool = False) -> None:
-        if self._ended:
-            return
-        self._count += 1
-        self._kept.append(TaskEvent(id=str(self._count), type=kind, time=datetime.now(UTC), data=dict(data)))
-        self._ended = last
-        self._news.set()
-        self._news = asyncio.Event()
-
-    def shrink(self) -> None:
-        """Keep the last event only."""
-        self._kept = deque([self._kept[-1]], maxlen=1)
-
-    async def read(self, position: int) -> AsyncIterator[TaskEvent]:
-        while True:
-            news = self._news
-            for event in self._after(position):
-                yield event
-                position = int(event.id)
-            if self._ended and position >= self._count:
-                return
-            if self._news is news:
-                await news.wait()
-
-    def _after(self, position: int) -> Iterator[TaskEvent]:
-        kept = list(self._kept)
-        dropped = self._count - len(kept)
-        if position < dropped:
-            yield TaskEvent(
-                id=str(dropped), type="events.dropped", time=kept[0].time, data={"count": dropped - position}
-            )
-        yield from (event for event in kept if int(event.id) > position)
 
 
 def _fingerprint(request: TaskRequest) -> str:

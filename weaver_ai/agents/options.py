@@ -1,0 +1,87 @@
+"""What a single run may be given, and what pydantic-ai makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import JsonValue, TypeAdapter
+from pydantic_ai import DeferredToolRequests, DeferredToolResults, StructuredDict
+from pydantic_ai.exceptions import UserError
+from pydantic_ai.messages import ModelMessage, ToolCallPart
+from pydantic_ai.settings import ModelSettings
+from pydantic_ai.tools import ToolDefinition
+from pydantic_core import to_json
+
+from weaver_ai.agents.registry import RegisteredAgent
+from weaver_ai.errors import InvalidInput
+
+__all__ = ["RunOptions", "output_type_of", "prompt_of", "tool_results_of"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """What a single run may be given besides its input. All but the timeout are for agents only.
+
+    Attributes:
+        timeout_seconds: how long the run may take; the settings' `run_timeout_seconds`, unless given.
+        history: earlier messages of the conversation, as pydantic-ai has them.
+        tools: the caller's own tools. A run whose model calls one ends with `pending` calls.
+        tool_results: for every pending call of the history's last response, by the call's id.
+        model_settings: temperature and the like; they go over the agent's own.
+        instructions: added to the agent's.
+        output_schema: JSON schema of an object that the answer has to be, in place of the agent's own output.
+    """
+
+    timeout_seconds: float | None = None
+    history: Sequence[ModelMessage] = ()
+    tools: Sequence[ToolDefinition] = ()
+    tool_results: Mapping[str, JsonValue] = field(default_factory=dict)
+    model_settings: ModelSettings | None = None
+    instructions: str | None = None
+    output_schema: Mapping[str, Any] | None = None
+
+
+def prompt_of(entry: RegisteredAgent, value: object, options: RunOptions) -> str | None:
+    if value is None:
+        if not options.history:
+            raise InvalidInput(f"the agent {entry.name!r} needs an input")
+        return None
+    if isinstance(value, str):
+        if not value.strip():
+            raise InvalidInput(f"the input of the agent {entry.name!r} is empty")
+        return value
+    return to_json(value).decode()
+
+
+def output_type_of(entry: RegisteredAgent, options: RunOptions) -> Any:
+    if options.output_schema is None and not options.tools:
+        return None
+    own = entry.agent.output_type if options.output_schema is None else _structured(options.output_schema)
+    if not options.tools:
+        return own
+    return [*own, DeferredToolRequests] if isinstance(own, list | tuple) else [own, DeferredToolRequests]
+
+
+def _structured(schema: Mapping[str, Any]) -> Any:
+    try:
+        made = StructuredDict(dict(schema))
+        TypeAdapter(made).json_schema()
+    except UserError as error:
+        raise InvalidInput("the output schema can't be used", hint=error.message) from error
+    except KeyError as error:  # pydantic's, for a reference that leads nowhere
+        raise InvalidInput("the output schema has a $ref to a definition that it doesn't have") from error
+    return made
+
+
+def tool_results_of(options: RunOptions) -> DeferredToolResults | None:
+    if not options.tool_results:
+        return None
+    last = options.history[-1] if options.history else None
+    calls = {part.tool_call_id for part in last.parts if isinstance(part, ToolCallPart)} if last is not None else set()
+    if unknown := sorted(options.tool_results.keys() - calls):
+        raise InvalidInput(f"no pending tool call {unknown[0]!r}", hint="results go to the calls of the last response")
+    if missing := sorted(calls - options.tool_results.keys()):
+        raise InvalidInput(f"the pending tool call {missing[0]!r} has no result")
+    return DeferredToolResults(calls=dict(options.tool_results))
