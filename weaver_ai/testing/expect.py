@@ -17,7 +17,7 @@ from weaver_ai.spans.render import seconds
 from weaver_ai.testing import explain
 from weaver_ai.testing.explain import ExpectationFailed, Look
 from weaver_ai.testing.explain_tree import mismatch
-from weaver_ai.testing.match import Conditions, What, pattern_of
+from weaver_ai.testing.match import Conditions, Expected, What, pattern_of
 
 __all__ = ["Count", "Relatives", "Selection", "SpanView", "Trace", "earliest_in_order", "required"]
 
@@ -35,7 +35,10 @@ class Selection(ABC):
     def _look(self) -> Look: ...
 
     def one(
-        self, name: What | None = None, attributes: Mapping[str, object] | None = None, **conditions: Unpack[Conditions]
+        self,
+        name: What | None = None,
+        attributes: Mapping[str, Expected] | None = None,
+        **conditions: Unpack[Conditions],
     ) -> SpanView:
         """The span that matches.
 
@@ -51,7 +54,10 @@ class Selection(ABC):
         return SpanView(look, found[0])
 
     def first(
-        self, name: What | None = None, attributes: Mapping[str, object] | None = None, **conditions: Unpack[Conditions]
+        self,
+        name: What | None = None,
+        attributes: Mapping[str, Expected] | None = None,
+        **conditions: Unpack[Conditions],
     ) -> SpanView:
         """The earliest span that matches.
 
@@ -65,7 +71,10 @@ class Selection(ABC):
         return SpanView(look, found[0])
 
     def some(
-        self, name: What | None = None, attributes: Mapping[str, object] | None = None, **conditions: Unpack[Conditions]
+        self,
+        name: What | None = None,
+        attributes: Mapping[str, Expected] | None = None,
+        **conditions: Unpack[Conditions],
     ) -> list[SpanView]:
         """The spans that match, one at least.
 
@@ -79,7 +88,10 @@ class Selection(ABC):
         return [SpanView(look, position) for position in found]
 
     def none(
-        self, name: What | None = None, attributes: Mapping[str, object] | None = None, **conditions: Unpack[Conditions]
+        self,
+        name: What | None = None,
+        attributes: Mapping[str, Expected] | None = None,
+        **conditions: Unpack[Conditions],
     ) -> None:
         """No span matches. One that begins later is not seen: `settle` first.
 
@@ -92,14 +104,20 @@ class Selection(ABC):
             raise ExpectationFailed("\n".join(explain.unwanted(look, "none", pattern, found)))
 
     def all(
-        self, name: What | None = None, attributes: Mapping[str, object] | None = None, **conditions: Unpack[Conditions]
+        self,
+        name: What | None = None,
+        attributes: Mapping[str, Expected] | None = None,
+        **conditions: Unpack[Conditions],
     ) -> list[SpanView]:
         """The spans that match; there may be none. Fails never."""
         look, _, found = self._ask("all", name, attributes, conditions)
         return [SpanView(look, position) for position in found]
 
     def count(
-        self, name: What | None = None, attributes: Mapping[str, object] | None = None, **conditions: Unpack[Conditions]
+        self,
+        name: What | None = None,
+        attributes: Mapping[str, Expected] | None = None,
+        **conditions: Unpack[Conditions],
     ) -> int:
         """How many spans match. Compared in an `assert`, the number explains itself."""
         return Count(*self._ask("count", name, attributes, conditions))
@@ -124,7 +142,7 @@ class Selection(ABC):
         return [SpanView(look, position) for position in found]
 
     def _ask(
-        self, verb: str, name: What | None, attributes: Mapping[str, object] | None, conditions: Conditions
+        self, verb: str, name: What | None, attributes: Mapping[str, Expected] | None, conditions: Conditions
     ) -> tuple[Look, SpanPattern | None, list[int]]:
         pattern = pattern_of(verb, name, attributes, conditions)
         look = self._look()

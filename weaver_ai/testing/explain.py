@@ -36,6 +36,8 @@ _SCANNED = 3000  # spans that are compared with the question to find the nearest
 class ExpectationFailed(AssertionError):
     """A trace isn't as a test expects; the message explains it."""
 
+    __module__ = "builtins"  # as pytest's own: failures and their summary then begin with what matters
+
 
 @dataclass(frozen=True, slots=True)
 class Look:

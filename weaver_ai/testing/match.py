@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from types import EllipsisType
-from typing import Final, Protocol, TypeAlias, TypedDict, Unpack, final, get_args, runtime_checkable
+from typing import Any, Final, Protocol, TypeAlias, TypedDict, Unpack, final, get_args, runtime_checkable
 
 from weaver_ai.spans import Span, SpanKind, StatusCode
 from weaver_ai.spans.conditions import (
@@ -29,6 +29,7 @@ __all__ = [
     "Child",
     "Conditions",
     "EventPattern",
+    "Expected",
     "Identified",
     "What",
     "any_order",
@@ -54,6 +55,9 @@ class Identified(Protocol):
 
 What: TypeAlias = str | re.Pattern[str] | SpanPattern
 """A span's name (exact; `*` stands for any run of characters; a compiled regex is searched), or a pattern."""
+
+Expected: TypeAlias = Callable[[Any], object] | object
+"""What an attribute is compared with: anything. The callable is there so that a lambda's argument has a type."""
 
 Child: TypeAlias = str | re.Pattern[str] | SpanPattern | TreePattern | Repeated | AnyOrder | EllipsisType
 """What may stand below a `tree`."""
@@ -90,7 +94,7 @@ class Conditions(TypedDict, total=False):
     kind: SpanKind
     status: StatusCode
     scope: Text
-    resource: Mapping[str, object]
+    resource: Mapping[str, Expected]
     event: Text | EventPattern
     exception: Text | type[BaseException]
     exception_message: Text
@@ -103,7 +107,7 @@ class Conditions(TypedDict, total=False):
 
 
 def span(
-    name: What | None = None, attributes: Mapping[str, object] | None = None, **conditions: Unpack[Conditions]
+    name: What | None = None, attributes: Mapping[str, Expected] | None = None, **conditions: Unpack[Conditions]
 ) -> SpanPattern:
     """A span to look for. In a tree, it says nothing about what is below it.
 
@@ -127,7 +131,7 @@ def span(
     return pattern
 
 
-def event(name: Text, attributes: Mapping[str, object] | None = None) -> EventPattern:
+def event(name: Text, attributes: Mapping[str, Expected] | None = None) -> EventPattern:
     """An event to look for: `span("POST *", event=event("retry", {"attempt": 2}))`."""
     return EventPattern(name, attributes or {})
 

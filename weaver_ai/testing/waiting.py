@@ -14,7 +14,7 @@ from weaver_ai.testing import explain
 from weaver_ai.testing.alarm import until, until_async
 from weaver_ai.testing.expect import SpanView, earliest_in_order, required
 from weaver_ai.testing.explain import ExpectationFailed, Look
-from weaver_ai.testing.match import Conditions, What, pattern_of
+from weaver_ai.testing.match import Conditions, Expected, What, pattern_of
 from weaver_ai.testing.source import Source
 
 __all__ = ["Eventually", "Waiting"]
@@ -92,7 +92,7 @@ class _Wishes:
         return lambda: self._source.version != version or None
 
 
-def _asked(verb: str, name: What | None, attributes: Mapping[str, object] | None, given: Conditions) -> SpanPattern:
+def _asked(verb: str, name: What | None, attributes: Mapping[str, Expected] | None, given: Conditions) -> SpanPattern:
     pattern = pattern_of(verb, name, attributes, given)
     if pattern is None:
         raise TypeError(f"{verb}() needs a condition")
@@ -113,7 +113,10 @@ class Eventually(_Wishes):
         return Eventually(self._look, self._source, timeout)
 
     async def one(
-        self, name: What | None = None, attributes: Mapping[str, object] | None = None, **conditions: Unpack[Conditions]
+        self,
+        name: What | None = None,
+        attributes: Mapping[str, Expected] | None = None,
+        **conditions: Unpack[Conditions],
     ) -> SpanView:
         """The span that matches, when it has ended; fails at once when several match."""
         __tracebackhide__ = True
@@ -121,7 +124,10 @@ class Eventually(_Wishes):
         return await self._come(self._one(_asked(verb, name, attributes, conditions), verb))
 
     async def some(
-        self, name: What | None = None, attributes: Mapping[str, object] | None = None, **conditions: Unpack[Conditions]
+        self,
+        name: What | None = None,
+        attributes: Mapping[str, Expected] | None = None,
+        **conditions: Unpack[Conditions],
     ) -> list[SpanView]:
         """The spans that match, as soon as there is one that has ended."""
         __tracebackhide__ = True
@@ -129,7 +135,10 @@ class Eventually(_Wishes):
         return await self._come(self._some(_asked(verb, name, attributes, conditions), verb))
 
     async def first(
-        self, name: What | None = None, attributes: Mapping[str, object] | None = None, **conditions: Unpack[Conditions]
+        self,
+        name: What | None = None,
+        attributes: Mapping[str, Expected] | None = None,
+        **conditions: Unpack[Conditions],
     ) -> SpanView:
         """The earliest of the spans that match, as soon as there is one that has ended."""
         __tracebackhide__ = True
@@ -165,21 +174,30 @@ class Waiting(_Wishes):
         return Waiting(self._look, self._source, timeout)
 
     def one(
-        self, name: What | None = None, attributes: Mapping[str, object] | None = None, **conditions: Unpack[Conditions]
+        self,
+        name: What | None = None,
+        attributes: Mapping[str, Expected] | None = None,
+        **conditions: Unpack[Conditions],
     ) -> SpanView:
         """The span that matches, when it has ended; fails at once when several match."""
         __tracebackhide__ = True
         return self._come(self._one(_asked("wait.one", name, attributes, conditions), "wait.one"))
 
     def some(
-        self, name: What | None = None, attributes: Mapping[str, object] | None = None, **conditions: Unpack[Conditions]
+        self,
+        name: What | None = None,
+        attributes: Mapping[str, Expected] | None = None,
+        **conditions: Unpack[Conditions],
     ) -> list[SpanView]:
         """The spans that match, as soon as there is one that has ended."""
         __tracebackhide__ = True
         return self._come(self._some(_asked("wait.some", name, attributes, conditions), "wait.some"))
 
     def first(
-        self, name: What | None = None, attributes: Mapping[str, object] | None = None, **conditions: Unpack[Conditions]
+        self,
+        name: What | None = None,
+        attributes: Mapping[str, Expected] | None = None,
+        **conditions: Unpack[Conditions],
     ) -> SpanView:
         """The earliest of the spans that match, as soon as there is one that has ended."""
         __tracebackhide__ = True
