@@ -17,6 +17,7 @@ from weaver_ai.spans.render import seconds
 from weaver_ai.testing import explain
 from weaver_ai.testing.explain import ExpectationFailed, Look
 from weaver_ai.testing.explain_tree import mismatch
+from weaver_ai.testing.fallbacks import TOLERANCE, Backoff, Fallback, Retries
 from weaver_ai.testing.match import Conditions, Expected, What, pattern_of
 
 __all__ = ["Count", "Relatives", "Selection", "SpanView", "Trace", "earliest_in_order", "required"]
@@ -139,6 +140,37 @@ class Selection(ABC):
         found = earliest_in_order(look, patterns)
         if len(found) < len(patterns):
             raise ExpectationFailed("\n".join(explain.in_order(look, patterns, found)))
+        return [SpanView(look, position) for position in found]
+
+    def retries(
+        self,
+        name: What | None = None,
+        attributes: Mapping[str, object] | None = None,
+        *,
+        attempts: int,
+        backoff: Backoff | None = None,
+        succeeds: bool = True,
+        tolerance: float = TOLERANCE,
+        **conditions: Unpack[Conditions],
+    ) -> list[SpanView]:
+        """The spans that match are attempts at one thing: siblings, each failed but the last, so many, so far apart.
+
+        Args:
+            attempts: how many, the first included.
+            backoff: seconds from the end of each to the start of the next, as numbers or as `(least, most)`.
+            succeeds: False where the last fails too.
+            tolerance: seconds by which a wait may differ; with a controlled clock 0 will do.
+
+        Raises:
+            ExpectationFailed: each part that does not hold is named.
+        """
+        __tracebackhide__ = True
+        look, pattern, found = self._ask("retries", name, attributes, conditions)
+        if pattern is None:
+            raise TypeError("retries() needs a name or a condition")
+        expected = Retries(pattern, attempts, backoff, succeeds, tolerance)
+        if lines := expected.failure(look.forest, found, look.subject):
+            raise ExpectationFailed("\n".join(lines))
         return [SpanView(look, position) for position in found]
 
     def _ask(
@@ -373,6 +405,21 @@ class SpanView:
         node = expected if isinstance(expected, TreePattern) else required("expect", expected)
         if not Fitter(self._seen.forest).fits(node, self._position):
             raise ExpectationFailed("\n".join(mismatch(self._seen, node, self._position)))
+
+    def expect_fallback(self, *, primary: What, fallback: What, attempts: int = 2) -> None:
+        """One model call in here failed over: the first attempt as `primary`, then, under the same parent, `fallback`.
+
+        `primary` failed as asked, `fallback` began after it, nothing else was tried (`attempts` in all), and the
+        outcome is no error. The attempts of pydantic-ai's FallbackModel count as `chat <model>` spans beside the one
+        that answered.
+
+        Raises:
+            ExpectationFailed: each part that does not hold is named.
+        """
+        __tracebackhide__ = True
+        patterns = (required("expect_fallback", what) for what in (primary, fallback))
+        if lines := Fallback(*patterns, attempts).failure(self._seen.forest, self._position):
+            raise ExpectationFailed("\n".join(lines))
 
     def _relatives(self, relation: str, positions: Sequence[int]) -> Relatives:
         top = [*self._seen.forest.ancestors(self._position)][-1:] if relation == "ancestors" else []
