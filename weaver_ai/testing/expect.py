@@ -155,11 +155,8 @@ class Selection(ABC):
     ) -> list[SpanView]:
         """The spans that match are attempts at one thing: siblings, each failed but the last, so many, so far apart.
 
-        Args:
-            attempts: how many, the first included.
-            backoff: seconds from the end of each to the start of the next, as numbers or as `(least, most)`.
-            succeeds: False where the last fails too.
-            tolerance: seconds by which a wait may differ; with a controlled clock 0 will do.
+        `attempts` counts the first too. `backoff` holds the seconds from the end of each to the start of the next, as
+        numbers or as `(least, most)`; they may differ by `tolerance`. With `succeeds=False` the last fails as well.
 
         Raises:
             ExpectationFailed: each part that does not hold is named.
@@ -417,8 +414,8 @@ class SpanView:
             ExpectationFailed: each part that does not hold is named.
         """
         __tracebackhide__ = True
-        patterns = (required("expect_fallback", what) for what in (primary, fallback))
-        if lines := Fallback(*patterns, attempts).failure(self._seen.forest, self._position):
+        expected = Fallback(required("expect_fallback", primary), required("expect_fallback", fallback), attempts)
+        if lines := expected.failure(self._seen.forest, self._position):
             raise ExpectationFailed("\n".join(lines))
 
     def _relatives(self, relation: str, positions: Sequence[int]) -> Relatives:
