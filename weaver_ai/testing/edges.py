@@ -22,7 +22,7 @@ from typing import Any, Protocol, final
 
 from weaver_ai.testing.patches import Patches
 
-__all__ = ["Gate", "enter", "leave"]
+__all__ = ["Gate", "bracketed", "enter", "leave"]
 
 
 class Gate(Protocol):
@@ -176,7 +176,9 @@ def _check_pool(core: str, pool: Any, request: Any) -> None:
         port = f":{url.port}" if url.port else ""
         target = url.target.decode("ascii", "replace")
         try:
-            gate.request(request.method.decode(), f"{url.scheme.decode()}://{url.host.decode()}{port}{target}")
+            gate.request(
+                request.method.decode(), f"{url.scheme.decode()}://{bracketed(url.host.decode())}{port}{target}"
+            )
         except ConnectionRefusedError as refused:
             raise sys.modules[core].ConnectError(str(refused.strerror)) from refused
 
@@ -201,7 +203,7 @@ def _http_client_url(connection: Any, url: str) -> str:
     scheme = "https" if connection.default_port == 443 else "http"  # noqa: PLR2004 - HTTPS
     host = connection._tunnel_host or connection.host
     port = connection._tunnel_port if connection._tunnel_host else connection.port
-    return f"{scheme}://{_bracketed(host)}{'' if port in (None, connection.default_port) else f':{port}'}{url}"
+    return f"{scheme}://{bracketed(host)}{'' if port in (None, connection.default_port) else f':{port}'}{url}"
 
 
 def _patch_urllib3(module: ModuleType) -> None:
@@ -212,7 +214,7 @@ def _patch_urllib3(module: ModuleType) -> None:
                 return original(self, method, url, *arguments, **options)
             default = 443 if self.scheme == "https" else 80
             port = "" if self.port in (None, default) else f":{self.port}"
-            whole = url if "://" in url else f"{self.scheme}://{_bracketed(self.host)}{port}{url}"
+            whole = url if "://" in url else f"{self.scheme}://{bracketed(self.host)}{port}{url}"
             token = _asked.set((method, whole))
             try:
                 return original(self, method, url, *arguments, **options)
@@ -319,7 +321,8 @@ def _patch_socket(module: ModuleType) -> None:
     _patches.replace(module, "getaddrinfo", make)
 
 
-def _bracketed(host: str) -> str:
+def bracketed(host: str) -> str:
+    """The host as a URL has it."""
     return f"[{host}]" if ":" in host else host
 
 

@@ -110,7 +110,7 @@ class Guard:
 
     def reach(self, verb: str, host: str, port: object) -> None:
         if not self._allowed.reach(host):
-            self._stop(verb, host if port is None else f"{host}:{port}", host)
+            self._stop(verb, host if port is None else f"{edges.bracketed(host)}:{port}", host)
 
     def resolve(self, host: str) -> None:
         if not self._allowed.name(host):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import re
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -48,7 +49,7 @@ def failed(run: Any, source: str, expected: str) -> None:
     text = result.stdout.str()
     begin = text.index(" test_it _") if " test_it _" in text else 0
     said = text[text.index("\n", begin) + 1 : text.index("=====", begin)]
-    assert said.split("-----", 1)[0].rstrip() == expected.strip("\n")
+    assert re.sub(r"\.py:\d+", ".py:N", said.split("-----", 1)[0].rstrip()) == expected.strip("\n")
 
 
 NOTHING_QUEUED = """
@@ -129,7 +130,7 @@ providers.anthropic.at('https://llm.example.com') could not make an answer: Asse
   POST https://llm.example.com/v1/messages
   model claude, 1 message
   the last message (user): 'Hi'
-  raised at test_it.py:16: assert 8 == 7, "no such order"
+  raised at test_it.py:N: assert 8 == 7, "no such order"
 """
 
 
