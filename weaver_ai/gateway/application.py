@@ -150,7 +150,7 @@ async def _drain(service: Service, budget: Budget) -> None:
     log_info("draining", running=service.lifecycle.running, grace_seconds=budget.work)
     # Requests wait a little longer than tasks: a stream of a task's events then tells how the task ended.
     report, cut = await asyncio.gather(
-        service.engine.drain(budget.work), service.lifecycle.drain(budget.work + budget.unwind)
+        service.engine.drain(budget.work), service.lifecycle.drain(budget.work + budget.unwind, budget.unwind)
     )
     if cut or report.cancelled or report.abandoned:
         log_warning(

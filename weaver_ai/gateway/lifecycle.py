@@ -57,21 +57,25 @@ class Lifecycle:
             if not self._running:
                 self._idle.set()
 
-    async def drain(self, grace: float) -> int:
-        """Take no more, wait up to `grace` seconds for what runs, cancel the rest. Returns how many were cancelled."""
+    async def drain(self, grace: float, unwind: float = 1.0) -> int:
+        """Take no more, wait `grace` seconds for what runs, cancel the rest and give it `unwind` seconds to end.
+
+        Returns:
+            How many were cancelled.
+        """
         self.refuse()
         try:
             async with asyncio.timeout(grace):
                 await self._idle.wait()
         except TimeoutError:
-            return await self._cancel_rest()
+            return await self._cancel_rest(unwind)
         return 0
 
-    async def _cancel_rest(self) -> int:
+    async def _cancel_rest(self, unwind: float) -> int:
         rest = list(self._running)
         for task in rest:
             task.cancel()
-        await asyncio.wait(rest, timeout=1)
+        await asyncio.wait(rest, timeout=unwind)
         return len(rest)
 
 

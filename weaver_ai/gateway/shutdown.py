@@ -22,7 +22,7 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Budget:
-    """The grace, divided: the most of it for work, the rest for work to unwind and for telemetry to leave.
+    """The grace, divided: the most of it for work, the rest for work to unwind, telemetry to leave, the process to end.
 
     Attributes:
         work: seconds that running work may go on.
@@ -31,10 +31,10 @@ class Budget:
     """
 
     def __init__(self, grace_seconds: float) -> None:
-        reserve = min(3.0, grace_seconds * 0.3)
+        reserve = min(6.0, grace_seconds * 0.4)
         self.work = grace_seconds - reserve
-        self.unwind = reserve / 3
-        self.flush = reserve / 3
+        self.unwind = reserve / 4
+        self.flush = reserve / 4
 
 
 @contextmanager

@@ -130,6 +130,6 @@ def test_a_stopped_process_stays_stopped() -> None:
 @pytest.mark.parametrize("grace", [0.0, 0.5, 5.0, 20.0, 300.0])
 def test_the_parts_of_the_grace_are_never_more_than_it(grace: float) -> None:
     budget = Budget(grace)
-    # requests wait for work and unwind, then cancelled ones unwind, then telemetry leaves
-    assert budget.work + 2 * budget.unwind + budget.flush <= grace + 1e-9
-    assert budget.work >= grace * 0.7 - 1e-9
+    # requests wait for work and unwind, then cancelled ones unwind, then telemetry leaves, and the process still ends
+    assert budget.work + 2 * budget.unwind + budget.flush <= grace
+    assert budget.work >= grace * 0.6 - 1e-9
