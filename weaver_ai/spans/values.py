@@ -58,10 +58,10 @@ def matches(expected: object, actual: object) -> bool:
     Raises:
         Exception: whatever a predicate of the user raises, with a note that names the value.
     """
-    if expected is absent:
-        return actual is MISSING
-    if actual is MISSING or expected is ...:
-        return actual is not MISSING
+    if type(expected) is str:  # by far the most frequent, and no other rule is about it
+        return expected == actual
+    if expected is absent or expected is ... or actual is MISSING:
+        return (expected is absent) is (actual is MISSING)
     if isinstance(expected, contains):
         return _contained(expected.value, actual)
     if isinstance(expected, re.Pattern):
@@ -73,6 +73,8 @@ def matches(expected: object, actual: object) -> bool:
 
 def _is_predicate(expected: object) -> TypeGuard[Callable[[object], object]]:
     """A function, or an object that can be called and doesn't define what it is equal to (dirty-equals does)."""
+    if isinstance(expected, str | int | float):
+        return False
     if inspect.isroutine(expected) or isinstance(expected, functools.partial):
         return True
     return callable(expected) and not isinstance(expected, type) and type(expected).__eq__ is object.__eq__
@@ -87,10 +89,8 @@ def _ask(predicate: Callable[[object], object], actual: object) -> bool:
 
 
 def _equal(expected: object, actual: object) -> bool:
-    if _mixes_bool(expected, actual) or _mixes_bool(actual, expected):
-        return False
     if bool(expected == actual):
-        return True
+        return not (_mixes_bool(expected, actual) or _mixes_bool(actual, expected))
     if isinstance(actual, tuple):
         return bool(expected == list(actual))
     if isinstance(actual, str) and isinstance(expected, Mapping | list):
