@@ -208,6 +208,9 @@ def _resolved(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str
 def _converted(value: JsonValue, schema: Mapping[str, Any]) -> JsonValue:
     if not isinstance(value, str):
         return value
+    if "enum" in schema:
+        spelled = (choice for choice in schema["enum"] if str(choice).lower() == value.lower())
+        return next(spelled, value)
     match schema.get("type"):
         case "integer" if _NUMBER.fullmatch(value) and "." not in value:
             return int(value)

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import JsonValue, TypeAdapter
 from pydantic_ai import DeferredToolRequests, DeferredToolResults, StructuredDict
 from pydantic_ai.exceptions import UserError
-from pydantic_ai.messages import ModelMessage, ToolCallPart
+from pydantic_ai.messages import ModelMessage, ModelResponse, ToolCallPart, ToolReturnPart
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import ToolDefinition
 from pydantic_core import to_json
@@ -78,10 +78,19 @@ def _structured(schema: Mapping[str, Any]) -> Any:
 def tool_results_of(options: RunOptions) -> DeferredToolResults | None:
     if not options.tool_results:
         return None
-    last = options.history[-1] if options.history else None
-    calls = {part.tool_call_id for part in last.parts if isinstance(part, ToolCallPart)} if last is not None else set()
+    calls = _pending_calls(options.history)
     if unknown := sorted(options.tool_results.keys() - calls):
         raise InvalidInput(f"no pending tool call {unknown[0]!r}", hint="results go to the calls of the last response")
     if missing := sorted(calls - options.tool_results.keys()):
         raise InvalidInput(f"the pending tool call {missing[0]!r} has no result")
     return DeferredToolResults(calls=dict(options.tool_results))
+
+
+def _pending_calls(history: Sequence[ModelMessage]) -> set[str]:
+    """The ids of the calls that the last response made and nothing after it has answered."""
+    answered: set[str] = set()
+    for message in reversed(history):
+        if isinstance(message, ModelResponse):
+            return {part.tool_call_id for part in message.parts if isinstance(part, ToolCallPart)} - answered
+        answered.update(part.tool_call_id for part in message.parts if isinstance(part, ToolReturnPart))
+    return set()

@@ -370,9 +370,14 @@ async def test_the_caller_s_tools_end_the_run_and_their_results_carry_it_on() ->
 
 async def test_own_tools_run_and_the_caller_s_wait_in_one_answer() -> None:
     both = [*call("double", "c1", number=4), *call("weather", "c2", city="Graz")]
-    result = await run(runner_of(with_tools(scripted(both))), "a", "go", RunOptions(tools=[WEATHER]))
+    runner = runner_of(with_tools(scripted(both, "8 and sunny")))
+    result = await run(runner, "a", "go", RunOptions(tools=[WEATHER]))
     assert result.tool_calls == (ToolCall(id="c1", name="double", arguments={"number": 4}, result=8),)
     assert result.pending == (PendingCall(id="c2", name="weather", arguments={"city": "Graz"}),)
+    told = await run(
+        runner, "a", None, RunOptions(history=result.messages, tools=[WEATHER], tool_results={"c2": "sunny"})
+    )
+    assert (told.text, told.tool_calls) == ("8 and sunny", ())
 
 
 async def test_structured_output_and_the_caller_s_tools_go_together() -> None:
