@@ -350,6 +350,93 @@ def linked() -> Any:
     return carrier
 
 
+@scenario
+def own_app() -> Any:
+    """An application that knows nothing of weaver, made before telemetry was configured."""
+    import httpx
+    from fastapi import Body, FastAPI
+
+    from weaver_ai.telemetry import instrument_all
+
+    app = FastAPI()
+
+    @app.post("/orders")
+    async def orders(count: Annotated[int, Body(embed=True)]) -> int:
+        return count
+
+    @app.get("/broken")
+    async def broken() -> None:
+        raise RuntimeError(f"it broke with {FAKE_KEY}")
+
+    @app.get("/health")
+    async def health() -> None:
+        return None
+
+    async def client() -> None:
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://own.test") as http:
+            await http.post("/orders", json={"count": "my diagnosis"})
+            await http.get("/broken")
+            await http.get("/health")
+
+    telemetry = configured()
+    instrument_all(app)
+    instrument_all(app)
+    asyncio.run(client())
+    return telemetry.flush()
+
+
+@scenario
+def host_logfire() -> Any:
+    """An application that has configured Logfire itself."""
+    import logfire
+    from logfire.testing import TestExporter
+    from opentelemetry import trace
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+
+    from weaver_ai.telemetry import start_span
+
+    exporter = TestExporter()
+    logfire.configure(
+        send_to_logfire=False, console=False, additional_span_processors=[SimpleSpanProcessor(exporter)]
+    )
+    provider = trace.get_tracer_provider()
+    telemetry = configured()
+    with start_span("inside", note=f"uses {FAKE_KEY}"):
+        logfire.info("of the application")
+    return {
+        "name": telemetry.name,
+        "kept": trace.get_tracer_provider() is provider,
+        "spans": [(one.name, (one.attributes or {}).get("note")) for one in exporter.exported_spans],
+    }
+
+
+@scenario
+def redis() -> Any:
+    """Commands to a real Redis, whose port the environment gives."""
+    import os
+
+    import redis as redis_client
+    import redis.asyncio as redis_asyncio
+
+    from weaver_ai.telemetry import instrument_all, start_span
+
+    port = int(os.environ["REDIS_PORT"])
+    telemetry = configured()
+    instrument_all()
+
+    async def asynchronous() -> None:
+        client = redis_asyncio.Redis(port=port)
+        assert await client.get("name") == b"value"
+        await client.aclose()
+
+    with start_span("caller"), redis_client.Redis(port=port) as client:
+        client.set("name", "value")
+        asyncio.run(asynchronous())
+    telemetry.flush()
+    return telemetry.prometheus().decode()
+
+
 class EchoServer:
     """A provider on 127.0.0.1: answers JSON, 2 MB of it, or a stream of events."""
 

@@ -6,18 +6,24 @@ Each scenario runs in a process of its own and exports over real OTLP/HTTP to a 
 from __future__ import annotations
 
 import functools
+import json
 import re
 import socket
+import subprocess
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.contract.telemetry_process import BACKENDS, Outcome, run_scenario
 from tests.contract.telemetry_scenarios import FAKE_KEY, FAKE_TOKEN
 from tests.fixtures.otlp_receiver import Log, OtlpReceiver, tree
 from weaver_ai.spans.model import Span
+from weaver_ai.telemetry import names
 
 MISSING = "Logfire not available - install with: pip install 'weaver-ai[logfire]'"
 VOLATILE = {"gen_ai.agent.call.id", "gen_ai.conversation.id", "gen_ai.tool.call.id", "server.port", "network.peer.port"}
@@ -273,6 +279,91 @@ class TestOutgoingCalls:
     def test_only_trace_context_goes_out(self, record: Any, backend: str) -> None:
         sent = record("outgoing", backend).outcome.result["headers"]
         assert all("traceparent" in headers and "baggage" not in headers for headers in sent)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+class TestAnApplicationThatTracesItself:
+    def test_nothing_is_doubled_and_health_is_left_out(self, record: Any, backend: str) -> None:
+        recording = record("own_app", backend)
+        assert [span.name for span in recording.spans if span.kind == "server"] == ["POST /orders", "GET /broken"]
+
+    def test_validation_errors_stand_on_the_span_without_the_input(self, record: Any, backend: str) -> None:
+        recording = record("own_app", backend)
+        holding = [span for span in recording.spans if "weaver.validation.errors" in span.attributes]
+        assert len(holding) == 1
+        assert holding[0].trace_id == recording.one("POST /orders").trace_id
+        assert holding[0].attributes["weaver.validation.error_count"] == 1
+        (told,) = json.loads(str(holding[0].attributes["weaver.validation.errors"]))
+        assert (told["loc"], told["type"]) == (["body", "count"], "int_parsing")
+        assert not any(b"my diagnosis" in body for body in recording.bodies)
+
+    def test_its_exceptions_are_logged_redacted(self, record: Any, backend: str) -> None:
+        recording = record("own_app", backend)
+        log = recording.log("Unhandled exception in FastAPI request")
+        assert log.attributes["exception.message"] == "it broke with [redacted]"
+        assert log.trace_id == recording.one("GET /broken").trace_id
+        assert not any(FAKE_KEY.encode() in body for body in recording.bodies)
+
+
+def test_logfire_that_the_application_configured_is_joined(tmp_path: Path) -> None:
+    result = run_scenario("host_logfire", "logfire", tmp_path).result
+    assert (result["name"], result["kept"]) == ("logfire", True)
+    assert result["spans"] == [
+        ["inside", "uses [redacted]"],  # while it is open
+        ["of the application", None],
+        ["inside", "uses [redacted]"],
+    ]
+
+
+@pytest.mark.parametrize("scenario", ["spans", "service", "outgoing", "own_app"])
+def test_weavers_own_attributes_are_those_of_the_registry(record: Any, scenario: str) -> None:
+    registry = Path(names.__file__).parent / "registry" / "weaver.yaml"
+    groups = yaml.safe_load(registry.read_text(encoding="utf-8"))["groups"]
+    types = {"string": str, "int": int, "double": float, "boolean": bool}
+    known = {
+        item["id"]: types[item["type"]]
+        for group in groups
+        if group["type"] == "attribute_group"
+        for item in group["attributes"]
+    }
+    recording = record(scenario, "opentelemetry")
+    emitted = [one.attributes for one in (*recording.spans, *recording.logs)]
+    seen = {
+        key: type(value) for attributes in emitted for key, value in attributes.items() if key.startswith("weaver.")
+    }
+    assert seen.items() <= known.items()
+    assert seen != {}
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_redis_has_spans_and_metrics_of_its_connection_pool(backend: str, tmp_path: Path) -> None:
+    with _redis_server(tmp_path) as port:
+        recording = Recorded("redis", backend, tmp_path, REDIS_PORT=str(port))
+    caller = recording.one("caller")
+    assert [(span.name, span.parent_id) for span in recording.spans[1:]] == [
+        ("SET", caller.span_id),
+        ("GET", caller.span_id),
+    ]
+    assert {"db.client.connection.count", "db.client.connection.create_time"} <= set(recording.metrics)
+    assert "# TYPE db_client_connection_count gauge" in recording.outcome.result
+
+
+@contextmanager
+def _redis_server(where: Path) -> Iterator[int]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(where)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
+        try:
+            for _ in range(200):
+                with socket.socket() as probe:
+                    if probe.connect_ex(("127.0.0.1", port)) == 0:
+                        break
+                time.sleep(0.05)
+            yield port
+        finally:
+            server.terminate()
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

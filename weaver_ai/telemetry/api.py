@@ -46,6 +46,7 @@ class Telemetry(Protocol):
     Attributes:
         instrumented: the libraries that `instrument_all` has instrumented, by name.
         skipped: the libraries that it hasn't, each with the reason.
+        host_owned: the providers are the application's own; weaver only joined them.
     """
 
     @property
@@ -70,6 +71,8 @@ class Telemetry(Protocol):
     def logger_provider(self) -> LoggerProvider: ...
     @property
     def instrumented(self) -> tuple[str, ...]: ...
+    @property
+    def host_owned(self) -> bool: ...
     @property
     def skipped(self) -> Mapping[str, str]: ...
 

@@ -207,6 +207,8 @@ def _instrument_redis_pool(telemetry: Telemetry) -> Callable[[], object]:
         reset_observability_instance,
     )
 
+    if get_observability_instance().is_enabled():
+        return lambda: None  # by the application
     groups = [MetricGroup.CONNECTION_BASIC, MetricGroup.CONNECTION_ADVANCED, MetricGroup.RESILIENCY]
     get_observability_instance().init(OTelConfig(metric_groups=groups))
     return reset_observability_instance

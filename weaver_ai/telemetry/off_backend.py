@@ -27,6 +27,7 @@ class OffTelemetry:
     skipped: Mapping[str, str] = _NOTHING
     trace_health: Final = False
     capture_payloads: Final = False
+    host_owned: Final = False
 
     def __init__(
         self,

@@ -41,10 +41,12 @@ class RedactingSpans(SpanProcessor):
         text = self._redactor.text
         span._name = text(span._name)
         _replace(span._attributes, self._redactor.attributes(span._attributes))
-        for event in span.events:
-            self._event(event)
-        for link in span.links:
-            _replace(link.attributes, self._redactor.attributes(link.attributes))
+        if span._events:  # asked before the copy that the public property makes
+            for event in span.events:
+                self._event(event)
+        if span._links:
+            for link in span.links:
+                _replace(link.attributes, self._redactor.attributes(link.attributes))
         status = span.status
         if status.description and (description := text(status.description)) != status.description:
             span._status = Status(status.status_code, description)

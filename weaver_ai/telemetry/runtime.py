@@ -25,6 +25,7 @@ class Active:
     tracer: Tracer
     logger: Logger
     enabled: bool
+    redact_at_start: bool
 
 
 def weaver_version() -> str:
@@ -41,6 +42,7 @@ def _activate(telemetry: Telemetry) -> Active:
         tracer=telemetry.tracer_provider.get_tracer(SCOPE, number),
         logger=telemetry.logger_provider.get_logger(SCOPE, number),
         enabled=telemetry.enabled,
+        redact_at_start=telemetry.host_owned,
     )
 
 

@@ -72,6 +72,10 @@ class SdkTelemetry:
         return self.settings.telemetry_trace_health
 
     @property
+    def host_owned(self) -> bool:
+        return self.providers.host_owned
+
+    @property
     def redactor(self) -> Redactor:
         return self.pipeline.redactor
 

@@ -72,12 +72,13 @@ class _SpanBlock(AbstractContextManager[Span]):
         self._parent = parent
 
     def __enter__(self) -> Span:
-        self._span = active().tracer.start_span(
-            self._name,
-            context=self._parent,
-            kind=self._kind,
-            attributes=attributes_of(self._attributes),
-            links=self._links,
+        here = active()
+        name, attributes = self._name, attributes_of(self._attributes)
+        if here.redact_at_start:  # the application's processors see the start of a span before weaver's does
+            redactor = here.telemetry.redactor
+            name, attributes = redactor.text(name), redactor.attributes(attributes) or attributes
+        self._span = here.tracer.start_span(
+            name, context=self._parent, kind=self._kind, attributes=attributes, links=self._links
         )
         self._token = context_api.attach(set_span_in_context(self._span, self._parent))
         return self._span
