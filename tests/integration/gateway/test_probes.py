@@ -1,0 +1,104 @@
+"""Liveness, readiness, metrics and the index of gateways that aren't as they should be."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.integration.gateway.conftest import Serve, Served, make_settings, served
+from weaver_ai.agents import Weaver
+from weaver_ai.gateway.application import create_app
+
+
+def test_a_redis_that_is_gone_degrades_and_does_not_kill(serve: Serve) -> None:
+    gateway = serve(redis_url="redis://:hunter2@127.0.0.1:1")
+    response = gateway.client.get("/health")
+    health = response.json()
+    assert (response.status_code, health["status"], health["agent"]) == (200, "degraded", "ok")
+    assert health["components"]["redis"] == {
+        "state": "down",
+        "latency_ms": None,
+        "reason": "the ping failed: ConnectionError",
+    }
+    assert "hunter2" not in response.text
+    assert gateway.client.get("/ready").status_code == 200
+    assert gateway.client.post("/v1/agents/echo/run", json={"input": "hi"}).status_code == 200
+
+
+def test_without_agents_it_is_alive_and_not_ready() -> None:
+    with served(make_settings(), Weaver("empty")) as gateway:
+        health = gateway.client.get("/health")
+        assert (health.status_code, health.json()["status"], health.json()["agent"]) == (200, "degraded", "missing")
+        ready = gateway.client.get("/ready")
+        assert (ready.status_code, ready.json()) == (
+            503,
+            {"ready": False, "service": "weaver-ai", "telemetry": True, "agent_ready": False},
+        )
+
+
+def test_without_telemetry_it_says_so(serve: Serve) -> None:
+    gateway = serve(telemetry_enabled=False)
+    health = gateway.client.get("/health").json()
+    assert (health["status"], health["telemetry_enabled"]) == ("healthy", False)
+    assert health["components"]["telemetry"]["state"] == "off"
+    assert gateway.client.get("/ready").json()["telemetry"] is False
+    assert gateway.client.get("/metrics").status_code == 200
+    answer = gateway.client.post("/v1/agents/echo/run", json={"input": "hi"})
+    assert answer.status_code == 200
+    assert "traceparent" not in answer.headers
+
+
+async def test_before_the_lifespan_it_is_not_ready(desk: Any) -> None:
+    app = create_app(make_settings(), desk.weaver)
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://gateway") as client:
+        ready = await client.get("/ready")
+        refused = await client.post("/v1/tasks", json={"capability": "sum", "input": [1]})
+    assert (ready.status_code, ready.json()["ready"]) == (503, False)
+    assert (refused.status_code, refused.json()["type"]) == (503, "urn:weaver:problem:engine-unavailable")
+
+
+async def test_a_lifespan_drains_what_still_runs_when_no_signal_came(desk: Any) -> None:
+    app = create_app(make_settings(shutdown_grace_seconds=0.5), desk.weaver)
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://gateway") as client:
+        async with app.router.lifespan_context(app):
+            assert (await client.get("/ready")).status_code == 200
+            running = asyncio.create_task(client.post("/v1/workflows/hold/run", json={"input": "hi"}))
+            while not desk.begun.is_set():
+                await asyncio.sleep(0.01)
+        answer = await running
+    assert (answer.status_code, answer.json()["type"]) == (503, "urn:weaver:problem:draining")
+    assert desk.cancelled.is_set()
+
+
+def test_the_index_is_small_and_names_what_is_there(gateway: Served) -> None:
+    index = gateway.client.get("/").json()
+    assert (index["agents"], index["workflows"]) == (["echo"], ["hold", "fail", "sum"])
+
+
+def test_what_can_be_run_and_on_what(gateway: Served) -> None:
+    found = gateway.client.get("/v1/agents").json()
+    assert found["agents"] == [
+        {"name": "echo", "capability": "echo", "description": "Says it again.", "models": ["offline"], "offline": True}
+    ]
+    assert found["workflows"][-1] == {
+        "name": "sum",
+        "capability": "sum",
+        "description": "Adds numbers.",
+        "input_schema": {"type": "array", "items": {"type": "integer"}},
+    }
+
+
+@pytest.mark.parametrize("path", ["/health", "/ready", "/metrics", "/"])
+def test_probes_carry_a_request_id(gateway: Served, path: str) -> None:
+    response = gateway.client.get(path, headers={"x-request-id": "probe-1"})
+    assert response.headers["x-request-id"] == "probe-1"
+
+
+def test_an_unknown_model_stops_the_start(desk: Any) -> None:
+    from weaver_ai.errors import SettingsError
+
+    with pytest.raises(SettingsError, match="OPENAI_API_KEY is not set"):
+        create_app(make_settings(model="openai:gpt-5-mini"), desk.weaver)
