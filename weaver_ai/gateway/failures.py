@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from weaver_ai.errors import WeaverError
 from weaver_ai.gateway.problems import Described, ProblemResponse, problem_of
-from weaver_ai.telemetry import log_error, log_warning, record_validation_errors
+from weaver_ai.telemetry import log_error, log_warning, names, record_validation_errors
 
 __all__ = ["UnhandledErrors", "handle_errors", "report"]
 
@@ -28,12 +28,12 @@ def report(error: BaseException, scope: Scope, known_fields: Sequence[str] = ())
     described = problem_of(error, scope, known_fields=known_fields)
     problem = described.problem
     span = trace.get_current_span()
-    span.set_attribute("weaver.problem.type", problem.code)
+    span.set_attribute(names.PROBLEM_TYPE, problem.code)
     context = {
         "http.request.method": scope["method"],
         "url.path": scope["path"],
         "http.response.status_code": problem.status,
-        "weaver.problem.type": problem.code,
+        names.PROBLEM_TYPE: problem.code,
     }
     if isinstance(error, RequestValidationError):
         record_validation_errors(error.errors(), span)
