@@ -75,7 +75,7 @@ class Attribute(Condition):
         if inner is None:
             return show(actual)
         path, expected, found = inner
-        return f"{show(actual, 60)} ({path}: expected {show(expected, 30)}, was {show(found, 30)})"
+        return f"{show(actual, 28)} ({path}: expected {show(expected, 30)}, was {show(found, 30)})"
 
     def candidates(self, forest: Forest) -> Sequence[int] | None:
         if isinstance(self._expected, str | int | float):

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from weaver_ai.spans.render import seconds
 from weaver_ai.spans.values import MISSING, clip, show
 from weaver_ai.testing.expect import Count, Selection, SpanView
-from weaver_ai.testing.explain import with_tree
+from weaver_ai.testing.explain import guess
 
 __all__ = ["compare"]
 
 _SHOWN = 8
+_COUNTED = 5
 
 
 def compare(left: object, op: str, right: object) -> list[str] | None:
@@ -38,9 +39,17 @@ def _number(side: object) -> str:
 
 
 def _count(comparison: str, count: Count) -> Iterator[str]:
-    found = enumerate(count.found, 1) if count.pattern else ()
-    notes = {position: f"match {number}" for number, position in found}
-    yield from with_tree(count.look, [f"{comparison}, was {int(count)}"], count.pattern, notes)
+    """Short, for pytest cuts an assertion's explanation after eight lines; the trace stands in its own section."""
+    yield f"{comparison}, was {int(count)}"
+    if count.pattern is None:
+        return
+    yield ""
+    if not count:
+        yield f"none of {len(count.look.domain)} spans matches{guess(count.look, count.pattern)}"
+    for position in count.found[:_COUNTED]:
+        yield f"  {_described(SpanView(count.look, position))}"
+    if len(count.found) > _COUNTED:
+        yield f"  ... {len(count.found) - _COUNTED} more"
 
 
 def _is_spans(side: object) -> bool:

@@ -23,7 +23,6 @@ __all__ = [
     "still_open",
     "unwanted",
     "verdict_lines",
-    "with_tree",
 ]
 
 _SCREEN = 36
@@ -71,15 +70,15 @@ def none_found(look: Look, verb: str, pattern: SpanPattern | None, *, waited: fl
     if not look.domain:
         yield from _nothing(look, asked, after)
         return
-    guess = "" if pattern is None else _guess(look, pattern)
-    lines = [*headline(look, asked, f"none of {_spans(len(look.domain))} matches{after}{guess}")]
+    hint = "" if pattern is None else guess(look, pattern)
+    lines = [*headline(look, asked, f"none of {_spans(len(look.domain))} matches{after}{hint}")]
     nearest = _nearest(look, pattern) if pattern and len(_shown(pattern.conditions)) > 1 else []
     if nearest:
         lines += ["", "nearest:"]
         for _, verdicts in nearest:
             lines += _candidate(look, verdicts)
     notes = {position: f"nearest {number}" for number, (position, _) in enumerate(nearest, 1)} if nearest else {}
-    yield from with_tree(look, lines, pattern, notes if len(nearest) > 1 else dict.fromkeys(notes, "nearest"))
+    yield from _with_tree(look, lines, pattern, notes if len(nearest) > 1 else dict.fromkeys(notes, "nearest"))
 
 
 def many(look: Look, verb: str, pattern: SpanPattern | None, found: Sequence[int]) -> Iterator[str]:
@@ -89,14 +88,14 @@ def many(look: Look, verb: str, pattern: SpanPattern | None, found: Sequence[int
     if telling:
         lines += ["", f"they differ in {telling}"]
     notes = {position: f"match {number}" for number, position in enumerate(found, 1)}
-    yield from with_tree(look, lines, pattern, notes)
+    yield from _with_tree(look, lines, pattern, notes)
 
 
 def unwanted(look: Look, verb: str, pattern: SpanPattern | None, found: Sequence[int]) -> Iterator[str]:
     """Spans match, and none should."""
     matches = "1 span matches" if len(found) == 1 else f"{len(found)} spans match"
     lines = [*headline(look, _asked(look, verb, pattern), f"{matches}, and none should")]
-    yield from with_tree(look, lines, pattern, dict.fromkeys(found if pattern else (), "match"))
+    yield from _with_tree(look, lines, pattern, dict.fromkeys(found if pattern else (), "match"))
 
 
 def still_open(look: Look, waited: float) -> Iterator[str]:
@@ -106,7 +105,7 @@ def still_open(look: Look, waited: float) -> Iterator[str]:
     listed = clip(", ".join(map(repr, names)), 120)
     asked = f"{look.subject}.settle()"
     lines = [*headline(look, asked, f"{_spans(len(names))} {verb} still open after {waited:g}s: {listed}")]
-    yield from with_tree(look, lines, None, {})
+    yield from _with_tree(look, lines, None, {})
 
 
 def in_order(
@@ -120,9 +119,9 @@ def in_order(
         return
     elsewhere = find(missing, look.forest, look.positions)
     before = f" after {_short(patterns[len(found) - 1])}" if found and elsewhere else ""
-    guess = _still_open(look, missing, found[-1] if found else -1) or ("" if elsewhere else _guess(look, missing))
+    hint = _still_open(look, missing, found[-1] if found else -1) or ("" if elsewhere else guess(look, missing))
     came = "ended" if _waits(missing) else "began"
-    lines = [*headline(look, clip(asked, 200), f"no {_short(missing)} {came}{before}{guess}"), ""]
+    lines = [*headline(look, clip(asked, 200), f"no {_short(missing)} {came}{before}{hint}"), ""]
     origin = look.forest.spans[look.domain[0]].start
     good, bad = look.style.marks
     for number, pattern in enumerate(patterns):
@@ -136,7 +135,7 @@ def in_order(
             lines.append(f"    {number + 1}. {_short(pattern)}")
     notes = {position: f"step {number}" for number, position in enumerate(found, 1)}
     notes.update({position: f"step {len(found) + 1}" for position in elsewhere if position not in notes})
-    yield from with_tree(look, lines, missing, notes)
+    yield from _with_tree(look, lines, missing, notes)
 
 
 def _at(forest: Forest, position: int, origin: int) -> str:
@@ -178,7 +177,9 @@ def _nothing(look: Look, asked: str, after: str) -> Iterator[str]:
             yield f"  - {reason}"
 
 
-def with_tree(look: Look, lines: Sequence[str], pattern: SpanPattern | None, notes: Mapping[int, str]) -> Iterator[str]:
+def _with_tree(
+    look: Look, lines: Sequence[str], pattern: SpanPattern | None, notes: Mapping[int, str]
+) -> Iterator[str]:
     """The lines, and what was captured in as many as are left of a screen."""
     yield from lines
     yield from _tree(look, pattern, notes, max(_SCREEN - len(lines) - 2, 8))
@@ -196,7 +197,7 @@ def _tree(look: Look, pattern: SpanPattern | None, notes: Mapping[int, str], bud
         yield f"  {line}"
 
 
-def _guess(look: Look, pattern: SpanPattern) -> str:
+def guess(look: Look, pattern: SpanPattern) -> str:
     """A hint where the mistake shows: a name or an attribute that is nearly right, or a span that is elsewhere."""
     if still_open := _still_open(look, pattern):
         return still_open
