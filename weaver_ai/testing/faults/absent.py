@@ -77,7 +77,7 @@ def extras() -> Mapping[str, tuple[str, ...]]:
         if "extra ==" in marker:
             extra = marker.split("extra ==")[1].strip().strip("'\"")
             found.setdefault(extra, []).append(_name_in(name))
-    return {extra: tuple(names) for extra, names in found.items() if _WEAVER not in names}
+    return {extra: tuple(names) for extra, names in found.items()}
 
 
 def modules_of(distributions: Iterable[str]) -> list[str]:

@@ -1,0 +1,233 @@
+import asyncio
+import sys
+import threading
+import time
+from types import ModuleType
+
+import anyio
+import pytest
+
+from weaver_ai.testing.faults.clock import controlled, frozen, skewed
+
+HOUR = 3600.0
+
+
+@pytest.fixture
+def by_name(monkeypatch):
+    """A module of somebody's that took the functions by name."""
+    module = ModuleType("somebodys_module")
+    module.sleep, module.now, module.steady = time.sleep, time.time, time.monotonic
+    monkeypatch.setitem(sys.modules, "somebodys_module", module)
+    return module
+
+
+def reading():
+    return time.time(), time.time_ns(), time.monotonic(), time.monotonic_ns()
+
+
+def test_time_stands_still_and_moves_by_hand():
+    with frozen() as clock:
+        before = reading()
+        assert reading() == before
+        clock.advance(90)
+        after = reading()
+        assert [later - earlier for earlier, later in zip(before, after, strict=True)] == [
+            pytest.approx(90, abs=1e-6),
+            90_000_000_000,
+            pytest.approx(90, abs=1e-6),
+            90_000_000_000,
+        ]
+
+
+def test_everything_is_put_back(by_name):
+    originals = (time.time, time.time_ns, time.monotonic, time.monotonic_ns, time.sleep)
+    loops = (asyncio.BaseEventLoop.time, asyncio.BaseEventLoop._run_once, asyncio.BaseEventLoop.call_later)
+    sleep = by_name.sleep
+    with frozen():
+        assert time.time is not originals[0]
+        assert by_name.sleep is not sleep
+    assert (time.time, time.time_ns, time.monotonic, time.monotonic_ns, time.sleep) == originals
+    assert (
+        asyncio.BaseEventLoop.time,
+        asyncio.BaseEventLoop._run_once,
+        asyncio.BaseEventLoop.call_later,
+    ) == loops
+    assert by_name.sleep is sleep
+    assert controlled() is None
+
+
+def test_sleeping_moves_the_clock_and_costs_nothing():
+    began = time.perf_counter()
+    with frozen() as clock:
+        before = time.monotonic()
+        time.sleep(HOUR)
+        assert time.monotonic() - before == pytest.approx(HOUR)
+        assert clock.slept == [HOUR]
+    assert time.perf_counter() - began < 30
+
+
+def test_who_took_a_function_by_name_sees_the_same_clock(by_name):
+    with frozen() as clock:
+        before = by_name.now()
+        by_name.sleep(60)
+        assert by_name.now() - before == pytest.approx(60, abs=1e-6)
+        assert by_name.steady() == clock.monotonic()
+
+
+def test_asyncio_sleeps_pass_in_the_order_of_their_ends():
+    woken = []
+
+    async def sleeper(seconds):
+        await asyncio.sleep(seconds)
+        woken.append((seconds, time.monotonic()))
+
+    async def main():
+        began = time.monotonic()
+        await asyncio.gather(sleeper(5), sleeper(HOUR), sleeper(3))
+        return [(seconds, round(at - began, 6)) for seconds, at in woken]
+
+    with frozen() as clock:
+        assert asyncio.run(main()) == [(3, 3.0), (5, 5.0), (HOUR, HOUR)]
+        assert clock.slept == [5, HOUR, 3]
+
+
+def test_anyio_sleeps_as_well():
+    async def main():
+        before = time.time()
+        with anyio.move_on_after(10) as scope:
+            await anyio.sleep(HOUR)
+        return scope.cancelled_caught, round(time.time() - before, 3)
+
+    with frozen():
+        assert anyio.run(main) == (True, 10.0)
+
+
+def test_a_timeout_fires_when_the_clock_has_reached_it():
+    async def main(clock):
+        waiting = asyncio.ensure_future(asyncio.wait_for(asyncio.Event().wait(), HOUR))
+        await asyncio.sleep(0)
+        clock.advance(HOUR - 1)
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        clock.advance(1)
+        with pytest.raises(TimeoutError):
+            await waiting
+
+    with frozen() as clock:
+        asyncio.run(main(clock))
+
+
+def test_a_timeout_that_nothing_else_waits_for_takes_real_time_and_ends():
+    async def main():
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(asyncio.Event().wait(), 0.05)
+
+    began = time.perf_counter()
+    with frozen():
+        asyncio.run(main())
+    assert time.perf_counter() - began >= 0.05
+
+
+def test_work_in_threads_is_not_overtaken_by_a_sleep():
+    async def main():
+        loop = asyncio.get_running_loop()
+        worked = loop.run_in_executor(None, lambda: "worked")
+        done, _ = await asyncio.wait(
+            [worked, asyncio.ensure_future(asyncio.sleep(HOUR, "slept"))], return_when=asyncio.FIRST_COMPLETED
+        )
+        return [task.result() for task in done]
+
+    with frozen():
+        assert asyncio.run(main()) == ["worked"]
+
+
+def test_a_clock_can_be_left_to_the_test_alone():
+    async def main(clock):
+        task = asyncio.ensure_future(asyncio.sleep(10))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert not task.done()
+        clock.advance(10)
+        await task
+
+    with frozen(sleeps=False) as clock:
+        asyncio.run(main(clock))
+
+
+def test_another_threads_sleep_lasts_until_the_clock_is_there():
+    woken = threading.Event()
+
+    def sleeper():
+        time.sleep(60)
+        woken.set()
+
+    with frozen() as clock:
+        thread = threading.Thread(target=sleeper)
+        thread.start()
+        clock.advance(59)
+        assert not woken.wait(0.05)
+        clock.advance(1)
+        assert woken.wait(5)
+        thread.join()
+
+
+def test_another_threads_sleep_ends_with_the_block():
+    with frozen():
+        thread = threading.Thread(target=time.sleep, args=(HOUR,))
+        thread.start()
+    thread.join(5)
+    assert not thread.is_alive()
+
+
+def test_loops_of_other_threads_keep_real_time():
+    slept = []
+
+    def elsewhere():
+        began = time.perf_counter()
+        asyncio.run(asyncio.sleep(0.05))
+        slept.append(time.perf_counter() - began)
+
+    with frozen() as clock:
+        thread = threading.Thread(target=elsewhere)
+        thread.start()
+        thread.join(5)
+        assert clock.slept == []
+    assert slept[0] >= 0.05
+
+
+def test_time_does_not_go_back():
+    with frozen() as clock, pytest.raises(ValueError, match="a clock moves forward only; got -1 seconds"):
+        clock.advance(-1)
+
+
+def test_it_can_be_handed_to_code_that_takes_a_clock():
+    with frozen() as clock:
+        read = clock.monotonic
+        before = read()
+        clock.advance(5)
+        assert read() - before == pytest.approx(5)
+
+
+def test_spans_have_the_controlled_times():
+    from opentelemetry.sdk.trace import TracerProvider
+
+    tracer = TracerProvider(shutdown_on_exit=False).get_tracer("t")
+    with frozen() as clock:
+        began = clock.time_ns()
+        with tracer.start_as_current_span("nap") as span:
+            time.sleep(30)
+    assert (span.start_time, span.end_time) == (began, began + 30_000_000_000)
+
+
+@pytest.mark.parametrize("wrong", [HOUR, -HOUR])
+def test_a_skewed_clock_is_wrong_on_the_wall_only(wrong, by_name):
+    wall, steady = time.time(), time.monotonic()
+    with skewed(wrong):
+        assert time.time() - wall == pytest.approx(wrong, abs=5)
+        assert time.time_ns() / 1e9 - wall == pytest.approx(wrong, abs=5)
+        assert by_name.now() - wall == pytest.approx(wrong, abs=5)
+        assert time.monotonic() - steady < 5
+        one = time.time()
+        time.sleep(0.01)
+        assert time.time() > one
+    assert time.time() - wall < 5
