@@ -166,11 +166,10 @@ def test_the_error_that_the_client_sees_says_it_too_and_is_not_retried(run: Any)
         """
     )
     result.assert_outcomes(failed=1)
-    text = "Error code: 501 - providers.openai got a request that no answer is queued for"
-    result.stdout.fnmatch_lines([f"*openai.InternalServerError: {text}", "*Captured weaver call*", NOTHING[0]])
-
-
-NOTHING = ["providers.openai got a request that no answer is queued for"]
+    text = "providers.openai got a request that no answer is queued for"
+    result.stdout.fnmatch_lines(
+        [f"*openai.InternalServerError: Error code: 501 - *{text}*", "*Captured weaver call*", text]
+    )
 
 
 def test_a_test_that_skips_itself_fails_all_the_same(run: Any) -> None:
@@ -411,6 +410,57 @@ async def test_a_slow_answer_lets_others_run(providers: Providers) -> None:
         await sleep(0.01)
         order.append("meanwhile")
     assert order == ["meanwhile", "answered"]
+
+
+# Faults
+
+
+@pytest.mark.parametrize("library", [httpx, httpx2])
+@pytest.mark.parametrize("asynchronous", [False, True])
+@pytest.mark.parametrize(
+    ("arm", "error"),
+    [
+        (lambda faults: faults.openai.timeout(), "ConnectTimeout"),
+        (lambda faults: faults.openai.timeout("read"), "ReadTimeout"),
+        (lambda faults: faults.openai.refused(), "ConnectError"),
+        (lambda faults: faults.openai.reset(), "ReadError"),
+        (lambda faults: faults.openai.reset(midway=True), "ReadError"),
+        (lambda faults: faults.openai.truncated(), "RemoteProtocolError"),
+        (lambda faults: faults.openai.slow(9), "ReadTimeout"),
+    ],
+)
+def test_faults_strike_where_the_provider_answers(
+    providers: Providers, faults: Any, library: Any, asynchronous: bool, arm: Any, error: str
+) -> None:
+    def post() -> Any:
+        return library.post(CHAT, json=BODY, timeout=0.01)
+
+    async def apost() -> Any:
+        async with library.AsyncClient(timeout=0.01) as client:
+            return await client.post(CHAT, json=BODY)
+
+    providers.openai.always("Hello.")
+    with arm(faults), pytest.raises(getattr(library, error)):
+        run_async(apost) if asynchronous else post()
+    answer = run_async(apost) if asynchronous else post()
+    assert answer.json()["choices"][0]["message"]["content"] == "Hello."
+    assert [call.timeouts["read"] for call in providers.openai.calls] == [0.01, 0.01]
+
+
+def test_a_fault_of_one_provider_leaves_the_other_alone(providers: Providers, faults: Any) -> None:
+    providers.anthropic.replies("Here I am.")
+    faults.openai.status(429, retry_after=2)
+    refused = httpx.post(CHAT, json=BODY)
+    messages = httpx2.post("https://api.anthropic.com/v1/messages", json=BODY)
+    assert (refused.status_code, refused.headers["retry-after"]) == (429, "2")
+    assert messages.json()["content"][0]["text"] == "Here I am."
+
+
+def test_a_fault_strikes_a_provider_at_another_address(providers: Providers, faults: Any) -> None:
+    providers.openai.at("https://llm.example.com").replies("Hello.")
+    with faults.openai.status(500):
+        assert httpx.post("https://llm.example.com/v1/chat/completions", json=BODY).status_code == 500
+    assert httpx.post("https://llm.example.com/v1/chat/completions", json=BODY).status_code == 200
 
 
 # Recording

@@ -54,6 +54,7 @@ class Call:
         library: whose client sent it.
         headers: with names in lower case.
         body: the parsed JSON; None if it wasn't JSON.
+        timeouts: the seconds that the client waits, by phase: `connect`, `read`, `write`, `pool`.
         usage: of the answer that was sent; None for an error.
         abandoned: the client closed the connection before it had the whole answer.
     """
@@ -65,6 +66,7 @@ class Call:
     url: str
     headers: Mapping[str, str]
     body: Any
+    timeouts: Mapping[str, float | None] = field(default_factory=dict)
     usage: Usage | None = None
     abandoned: bool = False
 

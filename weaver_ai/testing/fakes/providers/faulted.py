@@ -16,16 +16,12 @@ __all__ = ["faulted"]
 
 
 def faulted(call: Call, dialect: Dialect, go: Callable[[], Reply]) -> Reply:
-    """What `go` answers, unless a fault of this provider, or of its URL, strikes.
-
-    Raises:
-        Broken: the fault breaks the connection.
-    """
+    """What `go` answers, unless a fault of this provider, or of its URL, strikes."""
     outcome = consult(_asked(call, dialect))
     if outcome is None:
         return go()
     if outcome.error is not None:
-        raise Broken(outcome.error.name, outcome.error.message)
+        return Reply(0, {}, [], outcome.waits, Broken(outcome.error.name, outcome.error.message))
     if outcome.onward:
         reply = go()
         reply.delay += outcome.waits
@@ -39,7 +35,7 @@ def faulted(call: Call, dialect: Dialect, go: Callable[[], Reply]) -> Reply:
 
 def _asked(call: Call, dialect: Dialect) -> Asked:
     body = json.dumps(call.body).encode()
-    return Asked(call.url, body, call.headers.get("accept", ""), edge=dialect.name)
+    return Asked(call.url, body, call.headers.get("accept", ""), call.timeouts, dialect.name)
 
 
 def _half(reply: Reply, outcome: Outcome) -> tuple[bytes, ...]:

@@ -72,7 +72,14 @@ class Providers:
         return taken
 
     def reply(
-        self, method: str, url: str, headers: Mapping[str, str], content: bytes, library: Library
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        content: bytes,
+        library: Library,
+        timeouts: Mapping[str, float | None],
     ) -> tuple[Reply, Call | None] | None:
         """The answer to a request, and its record; None if it goes to none of them.
 
@@ -87,7 +94,7 @@ class Providers:
             lines = unknown_path(provider.name, provider.dialect, place.base_url, method, url)
             self._complaints.append(lines)
             return error(provider.dialect, 501, lines[0], self._ids, retry=False), None
-        call = Call(provider.name, endpoint.name, library, method, url, headers, _parsed(content))
+        call = Call(provider.name, endpoint.name, library, method, url, headers, _parsed(content), timeouts)
         self._calls.append(call)
         return provider.reply(call, endpoint), call
 

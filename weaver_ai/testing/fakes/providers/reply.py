@@ -46,12 +46,14 @@ class Reply:
         headers: names in lower case; `content-length` or `transfer-encoding` is among them.
         pieces: the body, made while it is read.
         delay: seconds before the status line.
+        broken: comes in place of the status line, after the delay.
     """
 
     status: int
     headers: dict[str, str]
     pieces: Iterable[Piece] = field(repr=False)
     delay: float = 0.0
+    broken: Broken | None = None
 
 
 def json_reply(status: int, headers: dict[str, str], body: Any) -> Reply:

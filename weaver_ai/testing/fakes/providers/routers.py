@@ -22,6 +22,7 @@ from respx.models import AllMockedAssertionError, PassThrough
 from weaver_ai.testing.fakes.providers.call import Call, Library
 from weaver_ai.testing.fakes.providers.providers import Providers
 from weaver_ai.testing.fakes.providers.reply import Broken, Pause, Piece, Reply
+from weaver_ai.testing.faults.clock import controlled
 from weaver_ai.testing.faults.outcome import answered_elsewhere
 
 __all__ = ["serve"]
@@ -51,12 +52,14 @@ class _Router(MockRouter):
         reply, call = self._reply(request)
         stream = _Stream(reply.pieces, request, self._library, call)
         stream.pause(reply.delay)
+        stream.begin(reply)
         return _response(reply, stream)
 
     async def async_handler(self, request: httpx.Request) -> httpx.Response:
         reply, call = self._reply(request)
         stream = _Stream(reply.pieces, request, self._library, call)
         await stream.apause(reply.delay)
+        stream.begin(reply)
         return _response(reply, stream)
 
     def _reply(self, request: httpx.Request) -> tuple[Reply, Call | None]:
@@ -65,7 +68,14 @@ class _Router(MockRouter):
             self._decline(request)
         headers = {name.lower(): value for name, value in request.headers.items()}
         try:
-            found = self._providers.reply(request.method, url, headers, request.content, self._library)
+            found = self._providers.reply(
+                request.method,
+                url,
+                headers=headers,
+                content=request.content,
+                library=self._library,
+                timeouts=request.extensions.get("timeout", {}),
+            )
         except Broken as broken:
             raise _core_error(self._library, broken) from broken
         if found is None:
@@ -95,14 +105,18 @@ class _Stream(httpx.SyncByteStream, httpx.AsyncByteStream):
         self._call = call
 
     def pause(self, seconds: float) -> None:
-        if seconds:
+        if seconds and not self._advanced(seconds):
             time.sleep(self._bounded(seconds))
-            self._check(seconds)
+        self._check(seconds)
 
     async def apause(self, seconds: float) -> None:
-        if seconds:
+        if seconds and not self._advanced(seconds):
             await anyio.sleep(self._bounded(seconds))
-            self._check(seconds)
+        self._check(seconds)
+
+    def begin(self, reply: Reply) -> None:
+        if reply.broken is not None:
+            raise _core_error(self._library, reply.broken) from reply.broken
 
     def __iter__(self) -> Iterator[bytes]:
         for piece in self._mapped():
@@ -132,6 +146,13 @@ class _Stream(httpx.SyncByteStream, httpx.AsyncByteStream):
             yield from self._pieces
         except Broken as broken:
             raise _core_error(self._library, broken) from broken
+
+    def _advanced(self, seconds: float) -> bool:
+        """Whether the test's own clock moved on instead."""
+        clock = controlled()
+        if clock is not None:
+            clock.advance(self._bounded(seconds))
+        return clock is not None
 
     def _bounded(self, seconds: float) -> float:
         return seconds if self._timeout is None else min(seconds, self._timeout)
