@@ -17,7 +17,9 @@ __all__ = ["GuardedModel"]
 
 
 class GuardedModel(WrapperModel):
-    """Raises ModelAPIError, on which a fallback chain goes on, for two things that pydantic-ai lets through.
+    """Sees to what pydantic-ai lets through: a broken stream's usage is marked as unmeasured, so that it has no price.
+
+    And raises ModelAPIError, on which a fallback chain goes on, for two more.
 
     A body of good JSON in a wrong shape, at which the client's code stumbles with a TypeError or the like; and an
     answer that ended without a reason to end, as when a proxy closes a stream early, which would pass for complete.
@@ -54,7 +56,12 @@ class GuardedModel(WrapperModel):
                 if _is_sorted(error):
                     raise
                 raise self._unreadable() from error
-            yield stream
+            try:
+                yield stream
+            except BaseException:
+                # Tokens were used, and nobody will say how many: without this the answer would be priced at 0.
+                stream.usage.unmeasured_requests = 1
+                raise
             self._check(stream.get())
 
     def _check(self, response: ModelResponse) -> None:

@@ -95,8 +95,10 @@ class Part:
         )
 
 
-def cost_of(usage: RunUsage, seen: Iterable[ModelMessage], run_id: str) -> Decimal | None:
+def cost_of(usage: RunUsage, seen: Iterable[ModelMessage], run_id: str, watch: Watch) -> Decimal | None:
     """pydantic-ai sums the prices that it knows; a sum that lacks one is unknown."""
+    if watch.interrupted:
+        return None
     answers = [message for message in seen if isinstance(message, ModelResponse) and message.run_id == run_id]
     if any(answer.usage.cost is None for answer in answers):
         return None

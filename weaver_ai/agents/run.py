@@ -237,7 +237,7 @@ class Runner:
                     ) from error
                 raise
             finally:
-                cost = cost_of(usage, seen, run_id)
+                cost = cost_of(usage, seen, run_id, watch)
                 job.ledger.add(Usage.of(usage), cost)
         return Part.of(result, usage, cost, watch)
 

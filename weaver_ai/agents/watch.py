@@ -15,6 +15,7 @@ from pydantic import JsonValue
 from pydantic_ai import AgentRunResult, RunContext
 from pydantic_ai.capabilities import AbstractCapability
 from pydantic_ai.capabilities.abstract import WrapModelRequestHandler, WrapRunHandler, WrapToolExecuteHandler
+from pydantic_ai.exceptions import ModelAPIError, ModelConnectionError, ModelHTTPError
 from pydantic_ai.messages import (
     AgentStreamEvent,
     FunctionToolCallEvent,
@@ -46,6 +47,7 @@ class Watch(AbstractCapability[Any]):
 
     `code_of` gives the `error.type` of what leaves a run or a model request. `deadline` is on the event loop's
     clock; what is cancelled after it has timed out. `calls` are in the order in which they began.
+    `interrupted` says that a model call ended without telling what it used.
     """
 
     attributes: Mapping[str, str | int | bool] = field(default_factory=dict)
@@ -53,6 +55,7 @@ class Watch(AbstractCapability[Any]):
     deadline: float = math.inf
     trace_id: str | None = None
     calls: list[ToolCall] = field(default_factory=list)
+    interrupted: bool = False
 
     async def wrap_run(self, ctx: RunContext[Any], *, handler: WrapRunHandler) -> AgentRunResult[Any]:
         span = trace.get_current_span()
@@ -64,8 +67,15 @@ class Watch(AbstractCapability[Any]):
     async def wrap_model_request(
         self, ctx: RunContext[Any], *, request_context: ModelRequestContext, handler: WrapModelRequestHandler
     ) -> ModelResponse:
+        self.interrupted = True
         with self._marked(self.code_of):
-            return await handler(request_context)
+            try:
+                response = await handler(request_context)
+            except Exception as error:
+                self.interrupted = _may_have_cost(error)
+                raise
+        self.interrupted = False
+        return response
 
     async def wrap_tool_execute(
         self,
@@ -134,6 +144,17 @@ class Relay(Watch):
                     step=self.step,
                 )
         return None
+
+
+def _may_have_cost(error: Exception) -> bool:
+    """Whether a failed model call may have used tokens: it reached the model, which didn't refuse."""
+    if isinstance(error, ExceptionGroup):
+        return any(map(_may_have_cost, error.exceptions))
+    if isinstance(error, ModelHTTPError):
+        return error.in_stream
+    if isinstance(error, ModelConnectionError):
+        return error.phase not in {"pool", "connect"}
+    return isinstance(error, ModelAPIError)
 
 
 def current_trace_id() -> str | None:

@@ -26,7 +26,7 @@ from pydantic_ai.exceptions import RunCancelled as AgentRunCancelled
 
 from tests.fixtures.provider_answers import Answer, Hangs, Malformed, Reset, Status, Truncated, tool_call
 from tests.fixtures.provider_server import ClosedPort, ProviderServer, Vendor
-from weaver_ai.agents import RunEvent, Runner, Weaver
+from weaver_ai.agents import Ledger, RunEvent, Runner, Weaver
 from weaver_ai.agents.failures import failure_of
 from weaver_ai.errors import (
     ProviderError,
@@ -329,9 +329,11 @@ async def test_a_fallback_goes_on_at_once_and_the_group_is_one_failure(provider_
     provider_server.openai.always(Status(429, retry_after=20))
     provider_server.anthropic.replies("from the other one", Status(529))
     result = await runner.run(weaver.find("a"), "hello")
+    ledger = Ledger()
     with pytest.raises(ProviderRateLimited) as failed:
-        await runner.run(weaver.find("a"), "hello")
+        await runner.run(weaver.find("a"), "hello", ledger=ledger)
     await runner.aclose()
+    assert ledger == Ledger()
     assert (result.text, result.model, result.provider) == ("from the other one", "claude-haiku-5-5", "anthropic")
     assert failed.value.message == (
         "all 2 models failed: openai (gpt-6-luna) is rate limiting: status 429; "

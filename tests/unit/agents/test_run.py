@@ -23,7 +23,7 @@ from pydantic_ai.models.function import AgentInfo, DeltaToolCall, DeltaToolCalls
 from pydantic_ai.tools import ToolDefinition
 from pydantic_ai.usage import RequestUsage
 
-from tests.fixtures.provider_answers import Hangs
+from tests.fixtures.provider_answers import Answer, Hangs, Malformed, Reset, Status
 from tests.fixtures.provider_server import ProviderServer
 from tests.fixtures.recorded_spans import Recorded
 from weaver_ai.agents import (
@@ -41,7 +41,7 @@ from weaver_ai.agents import (
     Usage,
     Weaver,
 )
-from weaver_ai.errors import InvalidInput, RunFailed, RunTimeout, WeaverError
+from weaver_ai.errors import InvalidInput, ProviderError, RunFailed, RunTimeout, WeaverError
 from weaver_ai.settings import load_settings
 
 pytest_plugins = ["tests.fixtures.providers", "tests.fixtures.recorded"]
@@ -308,7 +308,7 @@ async def test_a_cancelled_run_hangs_up_on_the_provider(provider_server: Provide
     provider_server.openai.always(Hangs())
     runner = runner_of(
         Agent(name="a"),
-        openai_api_key="-".join(["sk", "test", "0" * 12]),
+        openai_api_key="-".join(["sk", "test", "1" * 12]),
         openai_base_url=provider_server.openai.base_url,
     )
     task = asyncio.create_task(run(runner, "a", "go"))
@@ -319,6 +319,57 @@ async def test_a_cancelled_run_hangs_up_on_the_provider(provider_server: Provide
     await asyncio.to_thread(provider_server.openai.wait_for, lambda requests: requests[0].abandoned)
     await runner.aclose()
     assert recorded.tree() == "invoke_agent a !cancelled\n  chat gpt-6-luna !cancelled"
+
+
+KEY = "-".join(["sk", "test", "0" * 12])
+
+
+@pytest.mark.parametrize("model", ["openai:gpt-6-luna", "openai-chat:gpt-6-luna", "anthropic:claude-haiku-5-5"])
+async def test_an_answer_that_was_broken_off_has_no_price(
+    provider_server: ProviderServer, recorded: Recorded, model: str
+) -> None:
+    for vendor in (provider_server.openai, provider_server.anthropic):
+        vendor.always(Hangs(midway=True))
+    runner = runner_of(
+        Agent(name="a"),
+        model=model,
+        openai_api_key=KEY,
+        anthropic_api_key=KEY,
+        openai_base_url=provider_server.openai.base_url,
+        anthropic_base_url=provider_server.anthropic.base_url,
+    )
+    ledger = Ledger()
+    stream = runner.stream(runner.weaver.find("a"), "go", ledger=ledger)
+    async for event in stream:
+        if event.type == "text.delta":
+            break
+    await stream.aclose()
+    await runner.aclose()
+    assert ledger.cost is None
+    assert recorded.attributes(f"chat {model.partition(':')[2]}").get("operation.cost") != 0
+
+
+@pytest.mark.parametrize(
+    ("answer", "known"),
+    [(Status(429), True), (Status(500), True), (Reset(), False), (Malformed(), False), (Hangs(), False)],
+    ids=["429", "500", "reset", "malformed", "hangs"],
+)
+async def test_what_a_failed_call_costs_is_known_only_when_it_was_refused(
+    provider_server: ProviderServer, answer: Answer, known: bool
+) -> None:
+    provider_server.openai.always(answer)
+    runner = runner_of(
+        Agent(name="a"),
+        openai_api_key=KEY,
+        openai_base_url=provider_server.openai.base_url,
+        provider_max_retries=0,
+        provider_timeout_seconds=2.0,
+    )
+    ledger = Ledger()
+    with pytest.raises(ProviderError):
+        await runner.run(runner.weaver.find("a"), "go", ledger=ledger)
+    await runner.aclose()
+    assert (ledger.cost == 0, ledger.cost is None) == (known, not known)
 
 
 # Conversations and the caller's own tools
