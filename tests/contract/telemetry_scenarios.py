@@ -318,6 +318,16 @@ def dead() -> Any:
 
 
 @scenario
+def ending() -> Any:
+    """A process that ends without having flushed."""
+    from weaver_ai.telemetry import log_info, start_span
+
+    configured()
+    with start_span("last"):
+        log_info("words")
+
+
+@scenario
 def linked() -> Any:
     """An inbound trace that becomes a link."""
     import httpx

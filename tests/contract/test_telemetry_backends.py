@@ -568,6 +568,18 @@ class TestBadExporters:
         assert health["dropped"] > 0
         assert outcome.seconds < 20
 
+    def test_the_end_of_a_process_sends_what_is_queued(self, backend: str, tmp_path: Path) -> None:
+        recording = Recorded("ending", backend, tmp_path, OTEL_BSP_SCHEDULE_DELAY="60000")
+        assert [span.name for span in recording.spans] == ["last"]
+        assert [log.body for log in recording.logs] == ["words"]
+
+    def test_the_end_of_a_process_waits_for_nobody_long(
+        self, backend: str, tmp_path: Path, receiver: OtlpReceiver
+    ) -> None:
+        receiver.holds = 60.0
+        env = _cloud(receiver.url) if backend == "logfire" else {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url}
+        assert run_scenario("ending", backend, tmp_path, env).seconds < 30
+
     def test_a_refusing_endpoint_is_said_once(self, backend: str, tmp_path: Path, receiver: OtlpReceiver) -> None:
         receiver.refuses = 400
         outcome = run_scenario("dead", backend, tmp_path, receiver.env)

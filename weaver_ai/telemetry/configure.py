@@ -172,6 +172,6 @@ def _set_propagator(settings: Settings) -> None:
 
 
 def _at_exit() -> None:
-    telemetry = current_telemetry()
-    if telemetry.enabled:
-        telemetry.shutdown()
+    end = getattr(current_telemetry(), "end", None)
+    if end is not None:
+        end()

@@ -206,8 +206,12 @@ def within(seconds: float, *steps: Callable[[], object]) -> bool:
 
     threads = [threading.Thread(target=run, args=(step,), name="weaver-telemetry", daemon=True) for step in steps]
     deadline = time.monotonic() + seconds
+    for thread, step in zip(threads, steps, strict=True):
+        try:
+            thread.start()
+        except RuntimeError:  # no new threads while the interpreter ends; then without the limit
+            run(step)
     for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(max(0.0, deadline - time.monotonic()))
+        if thread.ident is not None:
+            thread.join(max(0.0, deadline - time.monotonic()))
     return len(done) == len(threads) and all(done)

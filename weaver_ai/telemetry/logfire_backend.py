@@ -68,6 +68,7 @@ def install(pipeline: Pipeline, resource: dict[str, str], sampler: Sampler, *, t
         prometheus,
         flush=logfire.force_flush if cloud else lambda: None,
         retire=retire,
+        end=lambda: logfire.shutdown(flush=False),  # else the SDK's own exit handler waits for 30 seconds
         cloud_health=cloud.health if cloud else lambda: None,
     )
 

@@ -33,6 +33,7 @@ class Providers:
         host_owned: the application set the tracer provider itself; weaver only joined it.
         flush: what there is to flush besides the pipeline's own batches.
         retire: take the pipeline out of the providers; spans then go nowhere.
+        end: stop what would otherwise hold up the end of the process.
         cloud_health: the health of an exporter that isn't the pipeline's, or None.
     """
 
@@ -43,6 +44,7 @@ class Providers:
     host_owned: bool = False
     flush: Callable[[], object] = _nothing
     retire: Callable[[], object] = _nothing
+    end: Callable[[], object] = _nothing
     cloud_health: Callable[[], ExporterHealth | None] = _nothing
 
 
@@ -112,10 +114,19 @@ class SdkTelemetry:
     def shutdown(self, timeout_seconds: float = 5.0) -> bool:
         if self.retired:
             return True
+        stopped = self._stop(timeout_seconds * 0.8)
+        return within(timeout_seconds * 0.2, self.providers.retire) and stopped
+
+    def end(self, timeout_seconds: float = 5.0) -> None:
+        """As `shutdown`, at the end of the process: without leaving anything usable behind."""
+        if not self.retired:
+            self._stop(timeout_seconds * 0.8)
+        within(timeout_seconds * 0.2, self.providers.end)
+
+    def _stop(self, seconds: float) -> bool:
         self.retired = True
-        flushed = self.flush(timeout_seconds * 0.8)
-        stopped = within(timeout_seconds * 0.2, *[batch.shutdown for batch in self.pipeline.batches])
-        return within(timeout_seconds, self.providers.retire) and flushed and stopped
+        flushed = self.flush(seconds * 0.8)
+        return within(seconds * 0.2, *[batch.shutdown for batch in self.pipeline.batches]) and flushed
 
     def exporter_health(self) -> ExporterHealth:
         own = combined_health(self.pipeline.batches)
