@@ -59,7 +59,11 @@ def capture_payloads(library: str) -> Callable[[], None]:
         _record_request(request)
         response = sync_send(self, request)
         if _is_text(response.headers):
-            body, rest = _read(iter(response.stream))
+            try:
+                body, rest = _read(iter(response.stream))
+            except BaseException:
+                response.stream.close()
+                raise
             if rest is None:
                 response.stream.close()
                 response.stream = module.ByteStream(body)
@@ -74,7 +78,11 @@ def capture_payloads(library: str) -> Callable[[], None]:
         _record_request(request)
         response = await async_send(self, request)
         if _is_text(response.headers):
-            body, rest = await _read_async(aiter(response.stream))
+            try:
+                body, rest = await _read_async(aiter(response.stream))
+            except BaseException:
+                await response.stream.aclose()
+                raise
             if rest is None:
                 await response.stream.aclose()
                 response.stream = module.ByteStream(body)
