@@ -66,6 +66,25 @@ def test_metrics_are_prometheus_text(keyless: Caller) -> None:
     assert all("{" in label["http_route"] or "nobody" not in label["http_route"] for label in labels)
 
 
+def test_metrics_of_the_service_its_models_and_its_machine(keyless: Caller) -> None:
+    keyless.post("/v1/workflows/support/run", {"input": "refund order 7"})
+    families = {family.name for family in text_string_to_metric_families(keyless.gateway.get("/metrics").text)}
+    expected = {
+        "http_server_request_duration_seconds",
+        "http_server_active_requests",
+        "gen_ai_client_token_usage",
+        "gen_ai_client_operation_duration_seconds",
+        "process_cpu_time_seconds",
+        "process_memory_usage_bytes",
+        "system_cpu_utilization",
+        "system_memory_usage_bytes",
+        "system_disk_io_bytes",
+        "system_network_io_bytes",
+    }
+    missing = {name for name in expected if not any(family.startswith(name) for family in families)}
+    assert missing == set(), sorted(families)
+
+
 def test_the_index_says_where_to_go_on(keyless: Caller) -> None:
     response, _ = keyless.get("/")
     body = response.json()

@@ -102,9 +102,13 @@ def test_no_secret_gets_out(
     ]
     statuses = [response.status_code for response in problems]
     assert statuses == [502, 502, 500, 422, 401, 200, 404, 200, 200]
+    redis = problems[-2].json()["components"]["redis"]
+    assert (redis["state"], problems[-2].json()["status"]) == ("down", "degraded")
     trace.one("invoke_agent plain")
     assert gateway.stop() == 0
 
+    warned = [line for line in gateway.lines_with("WEAVER_LOGFIRE_TOKEN") if "SEND_TO_CLOUD=true" in line]
+    assert len(warned) == 1
     assert "invoke_agent plain" in gateway.output
     assert b"invoke_agent plain" in b"".join(own_receiver.bodies)
     assert found_in(gateway.output) == []
@@ -160,5 +164,7 @@ def test_without_payload_capture_no_words_of_anyone_are_recorded(
     assert [response.status_code for response, _ in answers] == [200, 502, 502, 200]
     assert answers[-1][1].one("execute_tool refund").status.code == "unset"
     assert gateway.stop() == 0
+    assert gateway.lines_with("invoke_agent reliable") == gateway.lines_with("ERROR invoke_agent reliable") != []
+    assert gateway.lines_with("execute_tool") == []  # production has a minimal console: what failed
     everything = gateway.output.encode() + b"".join(own_receiver.bodies)
     assert [word for word in words if word.encode() in everything] == []

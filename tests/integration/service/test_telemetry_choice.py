@@ -170,6 +170,7 @@ def test_a_slow_backend_slows_no_request(own_receiver: OtlpReceiver, start_gatew
     assert sum(float(line.rpartition(" ")[2]) for line in dropped) > 0
     health = gateway.get("/health").json()
     assert (health["status"], health["components"]["telemetry"]["state"]) == ("degraded", "degraded")
+    own_receiver.holds = 0.0  # lets the gateway end
 
 
 def test_a_refusing_backend_is_said_once_and_heals(own_receiver: OtlpReceiver, start_gateway) -> None:
@@ -208,51 +209,37 @@ def test_a_dead_backend_fails_no_request(start_gateway, closed_port: ClosedPort)
     gateway.wait_for_line("export of traces fails")
 
 
-# The four environments, on the console
+# What the settings say, seen from outside; production's console is in test_secrets
 
 
-@pytest.mark.parametrize(
-    ("environment", "tree", "failure"),
-    [("development", True, True), ("staging", True, True), ("production", False, True)],
-)
-def test_the_console_by_environment(start_gateway, environment: str, tree: bool, failure: bool) -> None:
-    gateway: Gateway = start_gateway({"WEAVER_TELEMETRY_ENVIRONMENT": environment})
-    gateway.post("/v1/workflows/support/run", REFUND)
-    gateway.post("/v1/workflows/support/run", {"input": 7})
-    gateway.get("/health")
-    assert gateway.stop() == 0
-    assert bool(gateway.lines_with("invoke_agent billing")) is tree
-    assert gateway.lines_with("/health") == gateway.lines_with("look ")
-    assert "\x1b[" not in gateway.output
-    assert failure
+def test_development_shows_each_trace_as_a_tree(keyless: Caller) -> None:
+    keyless.post("/v1/workflows/support/run", REFUND)
+    assert "└─ invoke_agent billing" in keyless.gateway.wait_for_line("invoke_agent billing")
+    keyless.gateway.get("/health")
+    assert keyless.gateway.lines_with("/health") == keyless.gateway.lines_with("  look ")
+    assert "\x1b[" not in keyless.gateway.output
 
 
-def test_a_service_has_the_name_and_environment_of_its_settings(own_receiver: OtlpReceiver, start_gateway) -> None:
+def test_staging_under_another_name_with_inbound_traces_linked(own_receiver: OtlpReceiver, start_gateway) -> None:
     gateway: Gateway = start_gateway(
         {
             **own_receiver.env,
             "WEAVER_TELEMETRY_SERVICE_NAME": "shop-agents",
             "WEAVER_TELEMETRY_ENVIRONMENT": "staging",
             "OTEL_RESOURCE_ATTRIBUTES": "service.namespace=shop",
+            "WEAVER_TELEMETRY_INBOUND_TRACE": "link",
+            "WEAVER_TELEMETRY_TRACE_HEALTH": "true",
         }
     )
-    _, trace = Caller(gateway, own_receiver).get("/v1/agents")
-    resource = trace.server().resource
-    assert resource["service.name"] == "shop-agents"
-    assert resource["deployment.environment.name"] == "staging"
-    assert resource["service.namespace"] == "shop"
-    assert resource["service.version"]
-    assert gateway.get("/health").json()["service"] == "shop-agents"
-
-
-def test_an_inbound_trace_can_be_linked_instead(own_receiver: OtlpReceiver, start_gateway) -> None:
-    gateway: Gateway = start_gateway(
-        {**own_receiver.env, "WEAVER_TELEMETRY_INBOUND_TRACE": "link", "WEAVER_TELEMETRY_TRACE_HEALTH": "true"}
-    )
-    service = Caller(gateway, own_receiver)
-    response, trace = service.get("/health")
+    response, trace = Caller(gateway, own_receiver).get("/health")
+    assert response.json()["service"] == "shop-agents"
     own_trace_id = response.headers["traceparent"].split("-")[1]
     assert own_trace_id != trace.trace_id
     root = next(span for span in own_receiver.whole_trace(own_trace_id) if span.parent_id is None)
     assert root.name == "GET /health"
     assert [(link.trace_id, link.span_id) for link in root.links] == [(trace.trace_id, trace.span_id)]
+    assert root.resource["service.name"] == "shop-agents"
+    assert root.resource["deployment.environment.name"] == "staging"
+    assert root.resource["service.namespace"] == "shop"
+    assert root.resource["service.version"]
+    assert gateway.lines_with("GET /health")
