@@ -30,6 +30,7 @@ from weaver_ai.tasks import (
     TaskRecord,
     TaskRequest,
 )
+from weaver_ai.telemetry.logs import bind_log_context, log_context
 
 pytest_plugins = ["tests.fixtures.recorded"]
 
@@ -177,6 +178,30 @@ async def test_a_result_that_is_no_json_fails_the_task(make_engine: EngineFactor
     async with make_engine(Work()) as engine:
         done = await finished(engine, (await engine.submit(wanted("no JSON"))).id)
     assert (done.state, done.error and done.error.code) == ("failed", "internal-error")
+
+
+async def test_a_handler_that_gives_nothing_back_fails_its_task(make_engine: EngineFactory) -> None:
+    async def forgetful(context: TaskContext) -> TaskOutcome:
+        return None  # type: ignore[return-value]  # what is tested
+
+    async with make_engine(forgetful) as engine:
+        done = await finished(engine, (await engine.submit(wanted("x"))).id)
+    assert (done.state, done.error and done.error.code) == ("failed", "internal-error")
+
+
+async def test_logs_of_a_task_carry_its_id(make_engine: EngineFactory) -> None:
+    seen: list[dict[str, object]] = []
+
+    async def handler(context: TaskContext) -> TaskOutcome:
+        seen.append(dict(log_context()))
+        return TaskOutcome()
+
+    async with make_engine(handler) as engine:
+        with bind_log_context(request_id="r1"):
+            tasks = [await engine.submit(wanted([number])) for number in range(2)]
+        for task in tasks:
+            await finished(engine, task.id)
+    assert seen == [{"weaver.task.id": task.id} for task in tasks]
 
 
 async def test_an_input_that_is_no_json_is_refused(make_engine: EngineFactory) -> None:

@@ -32,6 +32,7 @@ from weaver_ai.agents import (
 )
 from weaver_ai.errors import InvalidInput, ProviderUnavailable, RunFailed, RunTimeout, WeaverError
 from weaver_ai.settings import load_settings
+from weaver_ai.telemetry.logs import log_context
 
 pytest_plugins = ["tests.fixtures.recorded"]
 
@@ -168,6 +169,18 @@ async def test_what_a_step_gave_can_be_given_on() -> None:
         return (await run("technical", kind.output)).text
 
     assert (await run(runner_with(flow))).text == 'T: {"team":"billing"}'
+
+
+async def test_logs_of_a_step_carry_the_run_and_the_workflow() -> None:
+    seen: list[dict[str, object]] = []
+
+    async def flow(run: Run, text: str) -> str:
+        seen.append(dict(log_context()))
+        return run.id
+
+    result = await run(runner_with(flow))
+    assert result.output == result.run_id
+    assert seen == [{"weaver.run.id": result.run_id, "weaver.workflow.name": "flow"}]
 
 
 # At once
