@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import errno
+import os
 import shlex
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["add_to", "run"]
 
+# Taken before Logfire is imported, which puts one there that waits for its exporters first.
+_exit_now = os._exit
 _LOG_LEVELS = ("critical", "error", "warning", "info", "debug")
 
 
@@ -76,6 +80,7 @@ def _serve(settings: Settings, weaver: Weaver, listener: socket.socket, log_leve
     import uvicorn
 
     from weaver_ai.gateway.application import create_app
+    from weaver_ai.gateway.shutdown import Budget
     from weaver_ai.telemetry import configure_telemetry
 
     telemetry = configure_telemetry(settings)
@@ -104,7 +109,19 @@ def _serve(settings: Settings, weaver: Weaver, listener: socket.socket, log_leve
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _nothing)
     server.run(sockets=[listener])
-    return 0 if server.started else 1
+    _leave_within(max(1.0, Budget(settings.shutdown_grace_seconds).flush))
+    return 0
+
+
+def _leave_within(seconds: float) -> None:
+    """End the process then, whatever still holds it.
+
+    Python waits for threads without a limit, and a tool that blocks in one can't be cancelled; exporters of telemetry
+    may retry in their exit hooks. Work has been cancelled and telemetry flushed by now.
+    """
+    guard = threading.Timer(seconds, _exit_now, args=(0,))
+    guard.daemon = True
+    guard.start()
 
 
 def _nothing(_number: int, _frame: FrameType | None) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from opentelemetry import propagate, trace
+from opentelemetry import context, propagate, trace
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -26,6 +28,10 @@ class RequestContext:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        with _inbound_trace(scope):
+            await self._serve(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         request_id = request_id_of(Headers(scope=scope).get("x-request-id"))
         # uvicorn shares the lifespan's state: a copy, so that no request sees another's id.
         scope["state"] = {**scope.get("state", {}), "request_id": request_id}
@@ -48,6 +54,19 @@ def request_id_of(sent: str | None) -> str:
     if sent is not None and _SANE_REQUEST_ID.fullmatch(sent):
         return sent
     return secrets.token_hex(16)
+
+
+@contextmanager
+def _inbound_trace(scope: Scope) -> Iterator[None]:
+    """Without telemetry, or where it leaves a route out, the caller's trace is passed through as it came."""
+    if trace.get_current_span().get_span_context().is_valid:
+        yield
+        return
+    token = context.attach(propagate.extract(Headers(scope=scope)))
+    try:
+        yield
+    finally:
+        context.detach(token)
 
 
 def _trace_headers() -> dict[str, str]:

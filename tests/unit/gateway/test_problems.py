@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from fastapi.exceptions import RequestValidationError
@@ -199,3 +200,21 @@ def test_malformed_json_says_where() -> None:
     assert (problem.status, problem.type) == (400, type_uri("malformed-json"))
     assert problem.errors is not None
     assert (problem.errors[0].location, problem.errors[0].message) == ("body", "expected value at line 1 column 8")
+
+
+def test_the_documentation_lists_every_problem_with_its_status() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "gateway.md").read_text()
+    rows = [line.split("|") for line in page.splitlines() if line.startswith("| `")]
+    documented = {
+        code: int(row[2])
+        for row in rows
+        if row[2].strip().isdecimal()
+        for code in row[1].replace("`", "").replace(",", " ").split()
+    }
+    at_start = {"invalid-settings", "invalid-target", "invalid-registration"}  # a server that serves has none of them
+    assert {code: status for code, status in STATUSES.items() if code not in at_start}.items() <= documented.items()
+    by_http = {"malformed-json", "unauthenticated", "not-found", "method-not-allowed", "not-acceptable"} | {
+        "body-too-large",
+        "unsupported-media-type",
+    }
+    assert documented.keys() == STATUSES.keys() - at_start | by_http
