@@ -91,13 +91,13 @@ def read(client, url, seen):
     with client.stream("POST", url, json={**ASKED, "stream": True}) as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
         for piece in answer.iter_bytes():
-            seen.append(piece)  # noqa: PERF402 # what came before it broke counts
+            seen.append(piece)  # what came before it broke counts
 
 
 async def read_async(client, url, seen):
     async with client.stream("POST", url, json={**ASKED, "stream": True}) as answer:
         async for piece in answer.aiter_bytes():
-            seen.append(piece)  # noqa: PERF401 # as above
+            seen.append(piece)  # as above
 
 
 def test_a_stream_breaks_after_its_first_events(faults, library):

@@ -14,6 +14,7 @@ import redis
 from fakeredis import FakeServer
 from fakeredis._commands import SUPPORTED_COMMANDS
 from fakeredis._helpers import NoResponse, SimpleError, SimpleString
+from fakeredis._msgs import WRONGTYPE_MSG
 from fakeredis._socket import FakeSocket
 from fakeredis.model import get_command_info
 
@@ -31,6 +32,7 @@ _PUSHING: Final = frozenset(
     {b"subscribe", b"psubscribe", b"ssubscribe", b"unsubscribe", b"punsubscribe", b"sunsubscribe"}
 )
 _ASKED_BY_CLIENTS: Final = frozenset({"CLIENT MAINT_NOTIFICATIONS"})  # redis-py tries, and goes on without
+_READS: Final = frozenset({"xread", "xreadgroup"})
 _SCRIPTS: Final = frozenset({"eval", "evalsha", "eval_ro", "evalsha_ro", "script load"})
 
 
@@ -70,12 +72,7 @@ class _FakeSession:
                 self._backend.refused.append(lacking)
             self._client.reply(error(_why_not(lacking)))
             return
-        try:
-            self._socket.sendall(pack(command))
-        except Exception as broken:  # noqa: BLE001 # whatever breaks in fakeredis, the client is told instead of left waiting
-            name = command[0].decode("latin-1").upper()
-            self._client.reply(error(f"ERR the fake Redis broke on {name}: {type(broken).__name__}: {broken}"))
-            self._client.close()
+        self._socket.sendall(pack(command))
         if self._socket._killed or command[0].lower() == b"quit":
             self._client.close()
 
@@ -136,6 +133,16 @@ class _WireSocket(FakeSocket):
             super()._process_command(fields)
         finally:
             self._thread = 0
+
+    def _run_command(self, func: Callable[[Any], Any] | None, sig: Any, args: list[Any], from_script: bool) -> Any:
+        """As fakeredis does, where it differs from a real server put right, and where it breaks said."""
+        try:
+            result = super()._run_command(func, sig, args, from_script)
+        except Exception as broken:  # noqa: BLE001 # whatever breaks in fakeredis, the client is told and goes on
+            if sig.name in _READS and isinstance(broken, AttributeError):
+                return SimpleError(WRONGTYPE_MSG)
+            return SimpleError(f"ERR the fake Redis broke on {sig.name.upper()}: {type(broken).__name__}: {broken}")
+        return None if sig.name in _READS and result in ([], {}) else result
 
     def put_response(self, msg: Any) -> None:
         """A reply to this client's command, or what another client's command sends to it: a push, in RESP3."""

@@ -13,7 +13,7 @@ from weaver_ai.testing.faults.spec import FaultSpec
 
 __all__ = ["Gate", "Verdict", "is_down", "refused"]
 
-Effect: TypeAlias = Literal["pass", "refuse", "drop", "restart"]
+Effect: TypeAlias = Literal["pass", "refuse", "abort", "drop", "restart"]
 
 _GREETINGS: Final = frozenset({"hello", "auth", "client", "select", "ping", "quit", "reset", "readonly"})
 _READONLY: Final = "READONLY You can't write against a read only replica."
@@ -26,7 +26,8 @@ class Verdict:
     """What happens to a command.
 
     Attributes:
-        effect: it passes; it is refused with `reply`; its connection is dropped; or every connection is.
+        effect: it passes; it is refused with `reply`, and so may be its whole transaction (`abort`); its
+            connection is dropped (`drop`), or every connection is (`restart`).
         delay: seconds before its reply.
     """
 
@@ -81,7 +82,7 @@ class Gate:
             spoilt = self._spoilt and name == "exec"
             self._in_transaction = self._spoilt = False
             if spoilt and verdict.effect == "pass":
-                return Verdict("refuse", _EXECABORT, verdict.delay)
+                return Verdict("abort", _EXECABORT, verdict.delay)
         elif self._in_transaction and verdict.effect == "refuse":
             self._spoilt = True
         return verdict

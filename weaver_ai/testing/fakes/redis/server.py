@@ -39,7 +39,8 @@ class Server:
     @property
     def connections(self) -> int:
         """How many clients are connected now."""
-        return len(self._connections)
+        with self._lock:
+            return sum(not connection.is_closing for connection in self._connections)
 
     def start(self) -> None:
         """Take connections."""
@@ -116,6 +117,7 @@ class _Connection(threading.Thread):
         self._gate = Gate()
         self._writing = threading.Lock()
         self._closing = threading.Event()
+        self._unheard = 0  # replies to commands that the client did not send
         self._session: Session | None = None
 
     def run(self) -> None:
@@ -131,6 +133,10 @@ class _Connection(threading.Thread):
             pass  # the client went away, or the server did
         finally:
             self._end()
+
+    @property
+    def is_closing(self) -> bool:
+        return self._closing.is_set()
 
     def close(self) -> None:
         """From any thread."""
@@ -160,6 +166,12 @@ class _Connection(threading.Thread):
             case "refuse":
                 session.settle()
                 self.reply(error(verdict.reply))
+            case "abort":
+                session.settle()
+                self._unheard = 1
+                session.run([b"DISCARD"])
+                session.settle()
+                self.reply(error(verdict.reply))
             case "drop":
                 self.close()
             case "restart":
@@ -173,6 +185,9 @@ class _Connection(threading.Thread):
         """From any thread."""
         try:
             with self._writing:
+                if self._unheard and not reply.startswith(b">"):
+                    self._unheard -= 1
+                    return
                 self._client.sendall(reply)
         except OSError:
             self._closing.set()  # nobody reads any more
