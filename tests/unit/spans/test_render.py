@@ -125,8 +125,7 @@ def test_colours():
     coloured = text(REFUND, roots=[3], style=Style(colour=True), notes={3: "match"}).splitlines()
     assert coloured[0] == "invoke_agent billing     \x1b[2m   25ms\x1b[0m  \x1b[36m← match\x1b[0m"
     assert coloured[2] == (
-        "\x1b[2m├── \x1b[0mexecute_tool refund  \x1b[2m    3ms\x1b[0m"
-        "  \x1b[31mERROR CardDeclined: card declined\x1b[0m"
+        "\x1b[2m├── \x1b[0mexecute_tool refund  \x1b[2m    3ms\x1b[0m  \x1b[31mERROR CardDeclined: card declined\x1b[0m"
     )
     assert coloured[3].endswith("\x1b[33m   open\x1b[0m")
 
