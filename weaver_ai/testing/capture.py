@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from opentelemetry.context import Context
@@ -12,7 +13,7 @@ from opentelemetry.trace import get_current_span
 
 from weaver_ai.testing import taps
 from weaver_ai.testing.fallback import replace_trace_proxies
-from weaver_ai.testing.origin import ATTRIBUTE, BODY, Captured, Origin, captured_of
+from weaver_ai.testing.origin import BODY, Captured, Origin, captured_of
 from weaver_ai.testing.patches import Patches
 from weaver_ai.testing.recording import Recording
 from weaver_ai.testing.why import why_empty
@@ -39,6 +40,7 @@ class Capture:
         self._now = self._session
         self._recording: Recording | None = None
         self._traces: dict[int, Origin] = {}
+        self._roots: deque[Captured] = deque()
         self._proxies = Patches()
         self._signals: set[taps.Signal] = set()
 
@@ -85,6 +87,7 @@ class Capture:
         """What this test began and has not ended is late from now on."""
         for captured in self._recording.open if self._recording else ():
             captured.left_open = True
+        self._file_roots()
         self._now.closed = True
         self._now = self._session
         self._recording = None
@@ -111,23 +114,25 @@ class Capture:
     # The sink
 
     def started(self, span: Span, parent_context: Context | None) -> None:
-        parent = None if span.parent is None else captured_of(get_current_span(parent_context))
-        origin = self._origin(span, parent)
-        captured = Captured(span, origin, parent)
-        setattr(span, ATTRIBUTE, captured)
+        if span.parent is None:
+            captured = Captured(span, self._root(), None)
+            self._roots.append(captured)
+        else:
+            parent = captured_of(get_current_span(parent_context))
+            captured = Captured(span, self._origin(span.parent.trace_id, parent), parent)
         recording = self._recording
         if recording is None:
             return
-        if origin is recording.origin:
+        if captured.origin is recording.origin:
             recording.began(captured)
-        elif origin.is_test:
+        elif captured.origin.is_test:
             recording.strays.append(captured)
         else:
             recording.outside += 1
 
     def ended(self, span: Span) -> None:
-        captured = captured_of(span)
-        if captured is None:
+        captured: Captured | None = getattr(span, "_weaver_captured", None)
+        if captured is None or captured.ended:
             return
         captured.ended = True
         recording = self._recording
@@ -140,17 +145,8 @@ class Capture:
             recording.strays.append(captured)
 
     def handed_on(self, span: ReadableSpan) -> None:
-        context = span.get_span_context()
-        recording = self._recording
-        if context is None or recording is None:
-            return
-        captured = recording.find(context.trace_id, context.span_id)
-        if captured is None:
-            return
-        if captured.handed is None:
-            captured.handed = span
-        elif span is not captured.handed:
-            captured.rewritten = span
+        if self._recording is not None:
+            self._recording.handed.append(span)
 
     def logged(self, record: ReadWriteLogRecord) -> None:
         if self._recording is not None and self._of_running_test(record.log_record.context):
@@ -177,19 +173,24 @@ class Capture:
         origin = captured.origin if captured and captured.origin.is_test else self._root()
         return origin is self._now
 
-    def _origin(self, span: Span, parent: Captured | None) -> Origin:
-        named = span.parent
-        if named is None:
-            return self._remember(span.get_span_context().trace_id)
-        found = parent.origin if parent else self._traces.get(named.trace_id)
+    def _origin(self, trace_id: int, parent: Captured | None) -> Origin:
+        if parent is None:
+            self._file_roots()
+        found = parent.origin if parent else self._traces.get(trace_id)
         if found is not None and found.is_test:
             return found
-        return self._root() if found else self._remember(named.trace_id)
-
-    def _remember(self, trace_id: int) -> Origin:
-        origin = self._traces[trace_id] = self._root()
+        origin = self._root()
+        if found is None:
+            self._traces[trace_id] = origin
         return origin
 
     def _root(self) -> Origin:
         body = BODY.get()
         return body if body is not None and body.closed else self._now
+
+    def _file_roots(self) -> None:
+        """Note whose the traces are that began; put off until somebody asks, for it costs as much as the rest."""
+        with suppress(IndexError):  # empty, maybe because another thread was quicker
+            while True:
+                root = self._roots.popleft()
+                self._traces[root.span.get_span_context().trace_id] = root.origin

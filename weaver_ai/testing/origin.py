@@ -8,7 +8,7 @@ from typing import Literal
 
 from opentelemetry.sdk.trace import ReadableSpan, Span
 
-__all__ = ["ATTRIBUTE", "BODY", "Captured", "Origin", "captured_of"]
+__all__ = ["BODY", "Captured", "Origin", "captured_of"]
 
 
 @dataclass(slots=True, eq=False)
@@ -32,33 +32,29 @@ class Origin:
 BODY: ContextVar[Origin | None] = ContextVar("weaver_test", default=None)
 """The test whose body started this task; copied into tasks, empty in raw threads and in fixtures."""
 
-ATTRIBUTE = "_weaver_captured"
-
 
 class Captured:
-    """One span of the SDK, from its start.
+    """One span of the SDK, from its start; the live span leads to it.
 
     Attributes:
         span: the live span; read again for each snapshot until it has ended.
-        handed: the version that its provider's processor was given at the end.
-        rewritten: the last version that differs from it: what a wrapping processor (Logfire's scrubbing)
-            let through to the exporters.
         parent: the record of its live parent, or None for a root, a remote parent or one that isn't the SDK's.
-        left_open: its own test has already complained that it never ended.
+        rewritten: the last version that differs from the live span: what a wrapping processor (Logfire's
+            scrubbing) let through to the exporters.
+        left_open: its own test has seen that it never ended.
         ended_late: it ended after its test was over.
     """
 
-    __slots__ = ("ended", "ended_late", "handed", "left_open", "origin", "parent", "rewritten", "span")
+    ended = False
+    ended_late = False
+    left_open = False
+    rewritten: ReadableSpan | None = None
 
-    def __init__(self, span: Span, origin: Origin, parent: Captured | None = None) -> None:
+    def __init__(self, span: Span, origin: Origin, parent: Captured | None) -> None:
+        span._weaver_captured = self  # type: ignore[attr-defined] # quicker than a weak dictionary
         self.span = span
         self.origin = origin
         self.parent = parent
-        self.ended = False
-        self.ended_late = False
-        self.left_open = False
-        self.handed: ReadableSpan | None = None
-        self.rewritten: ReadableSpan | None = None
 
     @property
     def name(self) -> str:
@@ -80,5 +76,5 @@ class Captured:
 
 def captured_of(span: object) -> Captured | None:
     """The record of a live span; wrappers of spans forward the look-up. None for what isn't the SDK's."""
-    found = getattr(span, ATTRIBUTE, None)
+    found = getattr(span, "_weaver_captured", None)
     return found if isinstance(found, Captured) else None

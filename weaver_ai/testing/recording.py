@@ -11,6 +11,7 @@ from weaver_ai.testing.origin import Captured, Origin
 
 if TYPE_CHECKING:
     from opentelemetry.sdk._logs import ReadWriteLogRecord
+    from opentelemetry.sdk.trace import ReadableSpan
 
     from weaver_ai.testing.metric_taps import Measurement
 
@@ -27,7 +28,8 @@ class Recording:
         strays: spans that belong to an earlier test and began or ended in this one.
         dropped: names of the spans that the provider's sampler left out of the record.
         forced: how many it would have left out, had the recording not asked for every span.
-        discarded: names of spans that were started on a no-op tracer.
+        discarded: names of spans that were started on a tracer that is off.
+        handed: the versions of ended spans that processors were given, of this test and of others.
         last_context: the OpenTelemetry context in which the test's body ended; None while it runs.
         logs: log records, as the last processor left them.
         measurements: what instruments were given, in order.
@@ -47,6 +49,8 @@ class Recording:
         self._explain = explain
         self._captured: list[Captured] = []
         self._ended: list[Captured] = []
+        self.handed: list[ReadableSpan] = []
+        self._indexed = self._matched = 0
         self._index: dict[tuple[int, int], Captured] = {}
         self._frozen: dict[Captured, Span] = {}
         self._listeners: dict[object, Callable[[], None]] = {}
@@ -75,16 +79,15 @@ class Recording:
 
     def orphans(self) -> Iterator[Captured]:
         """Those whose parent is said to be in this process and was never recorded; a remote one may be anywhere."""
+        known = {_key(captured.span) for captured in self.everything()}
         for captured in self.everything():
             named = captured.span.parent
             if named is None or named.is_remote or captured.parent is not None:
                 continue
-            if (named.trace_id, named.span_id) not in self._index:
+            if (named.trace_id, named.span_id) not in known:
                 yield captured
 
     def began(self, captured: Captured) -> None:
-        context = captured.span.get_span_context()
-        self._index[(context.trace_id, context.span_id)] = captured
         self._captured.append(captured)
         if self._listeners:
             self._wake()
@@ -94,10 +97,8 @@ class Recording:
         if self._listeners:
             self._wake()
 
-    def find(self, trace_id: int, span_id: int) -> Captured | None:
-        return self._index.get((trace_id, span_id))
-
     def snapshot(self) -> Sequence[Span]:
+        self._match_versions()
         return [
             self._read(captured, sequence)
             for sequence, captured in enumerate(self.everything())
@@ -116,6 +117,22 @@ class Recording:
     def why_empty(self) -> Sequence[str]:
         return self._explain(self) if self._explain else ()
 
+    def _match_versions(self) -> None:
+        """Find the spans of the versions that processors were given since the last time.
+
+        The first version of a span that any processor gets is the SDK's own; one that shares neither its
+        name nor its attributes was made by a processor in between.
+        """
+        for captured in self._captured[self._indexed :]:
+            self._index[_key(captured.span)] = captured
+            self._indexed += 1
+        versions = self.handed[self._matched :]
+        self._matched += len(versions)
+        for version in versions:
+            found = self._index.get(_key(version))
+            if found is not None and not _is_own(found.span, version):
+                found.rewritten = version
+
     def _read(self, captured: Captured, sequence: int) -> Span:
         span = self._frozen.get(captured)
         if span is None:
@@ -128,3 +145,17 @@ class Recording:
     def _wake(self) -> None:
         for listener in tuple(self._listeners.values()):
             listener()
+
+
+def _key(span: ReadableSpan) -> tuple[int, int]:
+    return (span.context.trace_id, span.context.span_id) if span.context else (0, 0)
+
+
+def _is_own(live: ReadableSpan, version: ReadableSpan) -> bool:
+    """Whether the version is the SDK's own copy of the ended span: they share their parts."""
+    return (
+        version._attributes is live._attributes
+        and version._events is live._events
+        and version._status is live._status
+        and version.name == live.name
+    )

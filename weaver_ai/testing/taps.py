@@ -8,6 +8,7 @@ calls the original exactly once, with the caller's arguments, and returns what i
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
@@ -15,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 from opentelemetry.context import Context
 from opentelemetry.sdk import trace as sdk
 from opentelemetry.sdk.trace import export
-from opentelemetry.trace import NoOpTracer
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON
+from opentelemetry.trace import NonRecordingSpan, NoOpTracer, Span
 
 from weaver_ai.testing.patches import Patches
-from weaver_ai.testing.sampling import Verdicts, replace_samplers
 
 if TYPE_CHECKING:
     from opentelemetry.sdk._logs import ReadWriteLogRecord
@@ -28,15 +29,24 @@ if TYPE_CHECKING:
 __all__ = ["Signal", "Sink", "current", "pop", "push", "tap"]
 
 
-class Sink(Verdicts, Protocol):
+class Sink(Protocol):
     """What a tap tells. Called in the thread that emits, so it must be quick and must not raise."""
+
+    @property
+    def every_span(self) -> bool:
+        """Whether to record what the provider's sampler wants left out."""
+        ...
+
+    def sampled_out(self, name: str, *, kept: bool) -> None:
+        """The provider's sampler wants the span left out; `kept` says that it's recorded all the same."""
+        ...
 
     def started(self, span: sdk.Span, parent_context: Context | None) -> None:
         """The span has started; its processors know."""
         ...
 
     def ended(self, span: sdk.Span) -> None:
-        """The span has ended; its processors are done with it."""
+        """The span has ended, now or earlier; its processors are done with it."""
         ...
 
     def handed_on(self, span: sdk.ReadableSpan) -> None:
@@ -44,7 +54,7 @@ class Sink(Verdicts, Protocol):
         ...
 
     def discarded(self, name: str) -> None:
-        """A span was started on a no-op tracer."""
+        """A span was started on a no-op tracer, or on one that a configurator disabled."""
         ...
 
     def logged(self, record: ReadWriteLogRecord) -> None:
@@ -59,6 +69,7 @@ class Sink(Verdicts, Protocol):
 Signal: TypeAlias = Literal["logs", "metrics"]
 
 _sinks: list[Sink] = []
+_sink: Sink | None = None  # the last of them: read twice and more for each span
 _patches = Patches()
 _tapped: set[Signal] = set()
 
@@ -68,11 +79,13 @@ def push(sink: Sink) -> None:
     if not _sinks:
         _install()
     _sinks.append(sink)
+    _choose()
 
 
 def pop(sink: Sink) -> None:
     """Stop telling `sink`; with the last sink gone, the SDK's classes are as they were."""
     _sinks.remove(sink)
+    _choose()
     if not _sinks:
         _patches.undo()
         _tapped.clear()
@@ -95,12 +108,16 @@ def tap(signal: Signal) -> None:
 
 def current() -> Sink | None:
     """Who is told, if anybody."""
-    return _sinks[-1] if _sinks else None
+    return _sink
+
+
+def _choose() -> None:
+    global _sink  # noqa: PLW0603 # one a process, as the classes it is about
+    _sink = _sinks[-1] if _sinks else None
 
 
 def _install() -> None:
-    replace_samplers(_patches, current)
-    _patches.replace(sdk.Span, "start", _tap_start)
+    _patches.replace(sdk.Tracer, "start_span", _tap_start)
     _patches.replace(sdk.Span, "end", _tap_end)
     _patches.replace(NoOpTracer, "start_span", _tap_noop)
     for processor in (
@@ -112,26 +129,46 @@ def _install() -> None:
         _patches.replace(processor, "on_end", _tap_on_end)
 
 
-def _tap_start(original: Callable[..., None]) -> Callable[..., None]:
+def _tap_start(original: Callable[..., Span]) -> Callable[..., Span]:
     @functools.wraps(original)
-    def start(self: sdk.Span, start_time: int | None = None, parent_context: Context | None = None) -> None:
-        first = self.start_time is None
-        original(self, start_time, parent_context)
-        if first and _sinks:
-            _sinks[-1].started(self, parent_context)
+    def start_span(self: sdk.Tracer, name: str, context: Context | None = None, *args: Any, **kwargs: Any) -> Span:
+        span = original(self, name, context, *args, **kwargs)
+        sink = _sink
+        if sink is None:
+            return span
+        if span.__class__ is NonRecordingSpan:
+            span = _left_out(original, self, sink, span, name, context, *args, **kwargs)
+            if span.__class__ is NonRecordingSpan:
+                return span
+        sink.started(span, context)  # type: ignore[arg-type] # a tracer of the SDK has no third kind
+        return span
 
-    return start
+    return start_span
+
+
+def _left_out(
+    original: Callable[..., Span], tracer: sdk.Tracer, sink: Sink, span: Span, name: str, *args: Any, **kwargs: Any
+) -> Span:
+    """The span that was left out; recorded by a twin of its tracer whose sampler keeps all, if every span is wanted."""
+    if not tracer._is_enabled():
+        sink.discarded(name)
+        return span
+    sink.sampled_out(name, kept=sink.every_span)
+    if not sink.every_span:
+        return span
+    twin = copy.copy(tracer)
+    twin.sampler = ALWAYS_ON
+    return original(twin, name, *args, **kwargs)
 
 
 def _tap_end(original: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(original)
     def end(self: sdk.Span, end_time: int | None = None) -> None:
-        first = self.end_time is None
         try:
             original(self, end_time)
         finally:
-            if first and _sinks:
-                _sinks[-1].ended(self)
+            if (sink := _sink) is not None:
+                sink.ended(self)
 
     return end
 
@@ -139,8 +176,8 @@ def _tap_end(original: Callable[..., None]) -> Callable[..., None]:
 def _tap_on_end(original: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(original)
     def on_end(self: sdk.SpanProcessor, span: sdk.ReadableSpan) -> None:
-        if _sinks:
-            _sinks[-1].handed_on(span)
+        if (sink := _sink) is not None:
+            sink.handed_on(span)
         original(self, span)
 
     return on_end
@@ -149,8 +186,8 @@ def _tap_on_end(original: Callable[..., None]) -> Callable[..., None]:
 def _tap_noop(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def start_span(self: NoOpTracer, name: str, *args: Any, **kwargs: Any) -> Any:
-        if _sinks:
-            _sinks[-1].discarded(name)
+        if (sink := _sink) is not None:
+            sink.discarded(name)
         return original(self, name, *args, **kwargs)
 
     return start_span

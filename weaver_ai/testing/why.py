@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from opentelemetry import context, trace
-from opentelemetry.sdk.trace import Tracer, TracerProvider
+from opentelemetry.sdk.trace import TracerProvider
 
 from weaver_ai.testing.recording import Recording
 
@@ -28,7 +28,7 @@ def _reasons(recording: Recording) -> Iterator[str]:
     if recording.sampled_out:
         yield f"sampled out: {_spans(len(recording.sampled_out))} ({_names(recording.sampled_out)})"
     if recording.discarded:
-        yield f"started on a no-op tracer: {_spans(len(recording.discarded))} ({_names(recording.discarded)})"
+        yield f"started on a tracer that is off: {_spans(len(recording.discarded))} ({_names(recording.discarded)})"
     yield from _providers()
     yield from _suppressed(context.get_current() if recording.last_context is None else recording.last_context)
     yield from _transports()
@@ -50,9 +50,6 @@ def _providers() -> Iterator[str]:
     elif not isinstance(provider, trace.ProxyTracerProvider):
         kind = type(provider)
         yield f"the global provider is {kind.__module__}.{kind.__qualname__}, not the OpenTelemetry SDK's"
-    disabled = {tracer._instrumentation_scope.name for tracer in _living(Tracer) if not tracer._is_enabled()}
-    for name in sorted(disabled):
-        yield f"the provider's configurator disabled the tracer {name!r}"
 
 
 def _suppressed(current: Mapping[str, object]) -> Iterator[str]:

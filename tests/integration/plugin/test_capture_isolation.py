@@ -96,13 +96,12 @@ def test_a_late_span_of_the_test_before(run: Run) -> None:
 def test_a_late_span_that_its_own_test_was_told_of(run: Run) -> None:
     """Guards `captured.left_open = True` in `Capture.end`: nobody is told twice."""
     result = run(
-        LATE
+        LATE.replace('tracer.start_span("child").end()', "pass")
         + """
     def test_leaves(spans):
         leave()
         assert spans.one("slow").is_open
 
-    @pytest.mark.weaver(check_stray=False)
     def test_next(spans):
         finish()
         assert names(spans) == []
@@ -115,7 +114,6 @@ def test_a_late_span_that_its_own_test_was_told_of(run: Run) -> None:
     )
     result.assert_outcomes(passed=3, errors=1)
     result.stdout.fnmatch_lines(["  open     span 'slow' was never ended"])
-    result.stdout.no_fnmatch_line("*'slow' ended here*")
 
 
 def test_a_task_of_the_test_before_on_a_shared_loop(run: Run) -> None:
@@ -155,10 +153,16 @@ def test_a_span_left_current_stays_out_of_the_next_test(run: Run) -> None:
         tracer = trace.get_tracer("x")
         held = []
 
+        @pytest.fixture
+        def client(spans):
+            yield
+            tracer.start_span("disconnect").end()
+            assert spans.one("disconnect").parent is None
+
         def test_not_recorded():
             held.append(context.attach(trace.set_span_in_context(TracerProvider().get_tracer("x").start_span("zero"))))
 
-        def test_leaks(spans):
+        def test_leaks(spans, client):
             assert trace.get_current_span() is trace.INVALID_SPAN
             held.append(tracer.start_span("left"))
             held.append(context.attach(trace.set_span_in_context(held[-1])))
@@ -420,15 +424,26 @@ def test_a_session_inside_a_session(run: Run) -> None:
 
 
 def test_fixtures_asked_for_by_name_while_the_test_runs(run: Run) -> None:
-    """Guards the late start in `_trace`: the collected item doesn't name the fixture."""
+    """Guards the late start in `Capture.record` and the late `capture.end()`: the item doesn't name the fixture."""
     run("""
         tracer = trace.get_tracer("x")
 
+        left = []
+
         def test_late(request):
             spans = request.getfixturevalue("spans")
-            tracer.start_span("seen").end()
-            assert names(spans) == ["seen"]
+            left.append(tracer.start_span("left"))
+            assert names(spans) == ["left"]
+            request.getfixturevalue("invariants").off("open")
 
-        def test_next(spans):
+        @pytest.mark.weaver(check_stray=False)
+        def test_next(request):
+            spans = request.getfixturevalue("spans")
+            tracer.start_span("child", trace.set_span_in_context(left[0])).end()
             assert names(spans) == []
-    """).assert_outcomes(passed=2)
+
+        def test_last(request):
+            spans = request.getfixturevalue("spans")
+            left[0].end()
+            assert names(spans) == []
+    """).assert_outcomes(passed=3)

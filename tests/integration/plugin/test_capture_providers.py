@@ -27,7 +27,7 @@ def test_no_provider_was_ever_set(run: Run) -> None:
 
 
 def test_the_code_under_test_sets_its_provider_after_the_fixture_gave_one(run: Run) -> None:
-    """Guards `_unset()` in `replace_trace_proxies`: the stand-in must not be the global provider."""
+    """Guards that the stand-in isn't set as the global provider, which can be done only once."""
     result = run("""
         from opentelemetry.sdk.resources import Resource
 
@@ -57,8 +57,20 @@ def test_the_code_under_test_sets_its_provider_after_the_fixture_gave_one(run: R
     result.assert_outcomes(passed=3)
 
 
+def test_the_code_under_test_turns_tracing_off_on_purpose(run: Run) -> None:
+    """Guards `_unset()` in `replace_trace_proxies`: a no-op provider is a provider."""
+    run("""
+        AT_IMPORT = trace.get_tracer("at.import")
+
+        def test_off(spans):
+            trace.set_tracer_provider(trace.NoOpTracerProvider())
+            AT_IMPORT.start_span("off").end()
+            assert names(spans) == []
+    """).assert_outcomes(passed=1)
+
+
 def test_providers_from_before_the_session_or_without_being_global(run: Run) -> None:
-    """Guards the tap on the class, `_patches.replace(sdk.Span, "start", ...)`."""
+    """Guards the tap on the class, `_patches.replace(sdk.Tracer, "start_span", ...)`."""
     run("""
         BEFORE = TracerProvider(shutdown_on_exit=False)
         AT_IMPORT = BEFORE.get_tracer("at.import")
@@ -112,7 +124,7 @@ def test_processors_that_run_in_a_pool(run: Run) -> None:
 
 
 def test_every_span_is_recorded_unless_the_test_asks_for_sampling(run: Run) -> None:
-    """Guards `Decision.RECORD_AND_SAMPLE` in `_RecordingSampler`, and the count of what it dropped."""
+    """Guards `twin.sampler = ALWAYS_ON` in `_left_out`, and the count of what the sampler dropped."""
     result = run("""
         from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBasedTraceIdRatio
 
@@ -186,7 +198,7 @@ def test_logfire_configured_inside_the_test_and_twice(run: Run) -> None:
 
 
 def test_a_rewriting_processor_shows_what_is_exported(run: Run) -> None:
-    """Guards `captured.rewritten = span` in `Capture.handed_on`."""
+    """Guards `found.rewritten = version` in `Recording._match_versions`."""
     run("""
         from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 
@@ -211,7 +223,7 @@ def test_a_rewriting_processor_shows_what_is_exported(run: Run) -> None:
 
 
 def test_logfires_own_sampling_of_one_span_leaves_no_open_span(run: Run) -> None:
-    """Guards the look at `logfire.sample_rate` in `Capture.started`."""
+    """Guards the look at `logfire.sample_rate` in `Captured.is_phantom`."""
     run(
         """
         import logfire

@@ -68,6 +68,9 @@ def test_a_log_shows_as_the_processors_left_it(run_here: Run) -> None:
     run_here(
         LOGS
         + """
+    from dataclasses import replace
+    from opentelemetry.sdk._logs._internal import SynchronousMultiLogRecordProcessor
+
     class Mask(LogRecordProcessor):
         def on_emit(self, record):
             record.log_record.body = "***"
@@ -80,8 +83,20 @@ def test_a_log_shows_as_the_processors_left_it(run_here: Run) -> None:
         provider.add_log_record_processor(SimpleLogRecordProcessor(exporter))
         emit("secret", by=provider.get_logger("own"))
         assert logs.one().body == "***" == exporter.get_finished_logs()[0].log_record.body
+
+    class MaskCopy(Mask):
+        def __init__(self):
+            self.inner = SynchronousMultiLogRecordProcessor()
+        def on_emit(self, record):
+            self.inner.on_emit(replace(record, log_record=_logs.LogRecord(body="---")))
+
+    def test_copy(logs):
+        provider = LoggerProvider(shutdown_on_exit=False)
+        provider.add_log_record_processor(MaskCopy())
+        emit("secret", by=provider.get_logger("own"))
+        assert logs.one().body == "---"
     """
-    ).assert_outcomes(passed=1)
+    ).assert_outcomes(passed=2)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,69 @@
+"""What the installed plugin adds to a session of one test that uses none of it.
+
+    python benchmarks/startup.py [rounds]
+
+Each round starts the same session under each set of plugins, in turn, so that a noisy moment hits all.
+The smallest time of each set is compared: whatever else the machine does only ever adds.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from table import publish
+
+PLUGINS = {
+    "pytest alone": [],
+    "with weaver-ai": ["-p", "weaver_ai.pytest_plugin"],
+    "with Logfire's (capfire)": ["-p", "logfire.testing", "-p", "logfire._internal.integrations.pytest"],
+}
+LIMIT_MS = 10.0
+
+
+def measure(options: list[str], where: Path) -> tuple[float, float]:
+    """Wall and CPU milliseconds of one session."""
+    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options],
+        cwd=where,
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONHASHSEED": "0"},
+        stdout=subprocess.DEVNULL,
+        check=True,
+    )
+    wall, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return wall * 1e3, cpu * 1e3
+
+
+def main() -> None:
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 20
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in PLUGINS}
+    with tempfile.TemporaryDirectory() as directory:
+        where = Path(directory)
+        (where / "test_one.py").write_text("def test_one():\n    pass\n", encoding="utf-8")
+        for _ in range(rounds + 1):
+            for name, options in PLUGINS.items():
+                times[name].append(measure(options, where))
+    best = {name: [min(column) for column in zip(*each[1:], strict=True)] for name, each in times.items()}
+    base = best["pytest alone"]
+    rows = [[name, f"{wall:.0f} ms", f"{cpu:.0f} ms", f"{cpu - base[1]:+.1f} ms"] for name, (wall, cpu) in best.items()]
+    added = best["with weaver-ai"][1] - base[1]
+    held = "holds" if added <= LIMIT_MS else "does NOT hold"
+    publish(
+        "startup",
+        "Start-up: a session of one test that uses nothing",
+        ["session", "wall", "CPU", "added CPU"],
+        rows,
+        packages=["pytest", "weaver-ai", "logfire", "opentelemetry-sdk"],
+        verdict=f"Expected: at most {LIMIT_MS:.0f} ms added; {held} ({added:+.1f} ms, best of {rounds}).",
+    )
+
+
+if __name__ == "__main__":
+    main()
