@@ -28,7 +28,6 @@ from pydantic_ai.exceptions import (
     ModelServerError,
     ModelTimeoutError,
     ModelUnavailableError,
-    OutputTokenLimitExceeded,
     UnexpectedModelBehavior,
     UsageLimitExceeded,
 )
@@ -112,8 +111,6 @@ def _of_run(error: Exception, name: str, kind: str, providers: Mapping[str, str]
 def _misbehaviour(error: UnexpectedModelBehavior) -> str:
     if isinstance(error, ContentFilterError):
         return "refused to answer: content filter"
-    if isinstance(error, OutputTokenLimitExceeded):
-        return "ran into its output token limit"
     return "never gave a usable answer"
 
 

@@ -17,7 +17,6 @@ from pydantic_ai.exceptions import (
     ModelHTTPError,
     ModelOverloadedError,
     ModelRateLimitError,
-    OutputTokenLimitExceeded,
     RunTimedOut,
     UnexpectedModelBehavior,
     UsageLimitExceeded,
@@ -233,10 +232,6 @@ UNMODELLED: dict[str, tuple[Exception, type[WeaverError], str]] = {
     "content filter": (
         ContentFilterError("x"),
         ProviderInvalidResponse, "the model of the agent 'a' refused to answer: content filter",
-    ),
-    "tokens": (
-        OutputTokenLimitExceeded("x"),
-        ProviderInvalidResponse, "the model of the agent 'a' ran into its output token limit",
     ),
     "unexpected": (
         UnexpectedModelBehavior("x", SECRET),
