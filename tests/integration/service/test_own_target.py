@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,8 @@ def test_the_banner_says_what_was_chosen_and_has_a_curl_that_works(shop: Gateway
     import subprocess
 
     banner = shop.output
-    for text in ("own_agents:weaver", "stock", "embedded", "logfire", "offline", shop.url, "/docs"):
+    backend = "logfire" if find_spec("logfire") else "opentelemetry"
+    for text in ("own_agents:weaver", "stock", "embedded", backend, "offline", shop.url, "/docs"):
         assert text in banner
     command = next(line.strip() for line in banner.splitlines() if line.strip().startswith("curl "))
     answer = subprocess.run(shlex.split(command), capture_output=True, text=True, timeout=20, check=True)

@@ -156,6 +156,7 @@ def test_a_reader_of_a_stream_who_leaves_ends_the_run(
     run = trace.one("invoke_agent billing")
     assert run.duration is not None
     assert run.duration < 3
+    assert [span.name for span in trace.spans if span.attributes.get("operation.cost") == 0] == []  # unknown, not free
 
 
 def test_a_task_goes_on_when_its_client_leaves(desk: Caller) -> None:
