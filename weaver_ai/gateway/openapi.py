@@ -11,7 +11,8 @@ from pydantic.json_schema import models_json_schema
 
 from weaver_ai.gateway.auth import OPEN_PATHS
 from weaver_ai.gateway.limits import EVENT_STREAM
-from weaver_ai.gateway.problems import MEDIA_TYPE, Problem
+from weaver_ai.gateway.problems import MEDIA_TYPE, OpenAIError, Problem, openai_type, type_uri
+from weaver_ai.gateway.schemas import RunReport, Task
 
 __all__ = ["describe", "event_stream", "problems"]
 
@@ -19,7 +20,6 @@ _REASONS = {
     400: "The body isn't valid JSON.",
     401: "A key is needed, or the one that was sent isn't known.",
     404: "There is nothing by that name.",
-    405: "The path doesn't take this method.",
     406: "The `Accept` header takes nothing that is served here.",
     409: "The idempotency key came with another body before.",
     413: "The body is larger than this server takes.",
@@ -30,6 +30,21 @@ _REASONS = {
     502: "The model provider failed, refused the request, or answered with something unusable.",
     503: "Shutting down, or the model provider or the task engine can't be reached.",
     504: "The model provider or the run took too long.",
+}
+_EXAMPLES = {
+    400: ("malformed-json", "Malformed JSON", "the body isn't valid JSON: expected value at line 1 column 11"),
+    401: ("unauthenticated", "Authentication required", "this needs a key: send 'Authorization: Bearer <key>'"),
+    404: ("agent-not-found", "Agent not found", "no agent 'biling'"),
+    406: ("not-acceptable", "Not acceptable", "this is served as application/json or text/event-stream"),
+    409: ("idempotency-conflict", "Idempotency key reused", "the key was used for another body"),
+    413: ("body-too-large", "Request body too large", "the body is larger than 1048576 bytes"),
+    415: ("unsupported-media-type", "Unsupported media type", "the body must be JSON"),
+    422: ("invalid-input", "Invalid input", "body.imput: unknown field; did you mean 'input'?"),
+    429: ("provider-rate-limited", "Model provider rate limit", "openai (gpt-5-mini) is rate limiting: status 429"),
+    500: ("run-failed", "Run failed", "the agent 'billing' failed"),
+    502: ("provider-unavailable", "Model provider unavailable", "openai (gpt-5-mini) is unavailable: status 500"),
+    503: ("draining", "Shutting down", "this process is shutting down"),
+    504: ("provider-timeout", "Model provider timed out", "openai (gpt-5-mini) didn't answer in time"),
 }
 _RETRY_AFTER = {"description": "Seconds after which a retry is worth it.", "schema": {"type": "integer", "minimum": 0}}
 _EVENT_SCHEMA = {
@@ -58,10 +73,26 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
         status: {
             "description": _REASONS[status],
             "headers": _HEADERS_OF.get(status, {}),
-            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}, "example": _example(status)}},
         }
         for status in statuses
     }
+
+
+def _example(status: int) -> dict[str, Any]:
+    code, title, detail = _EXAMPLES[status]
+    problem = Problem(
+        type=type_uri(code),
+        title=title,
+        status=status,
+        detail=detail,
+        instance="/v1/agents/billing/run",
+        request_id="5f0c3f4e9f0b4f0e8a7d7c1c2b3a4d5e",
+        trace_id="4bf92f3577b34da6a3ce929d0e0e4736",
+        retry_after=2.0 if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE) else None,
+        error=OpenAIError(message=detail, type=openai_type(status), code=code),
+    )
+    return problem.model_dump(mode="json", exclude_none=True)
 
 
 def event_stream(description: str) -> dict[str, Any]:
@@ -99,7 +130,11 @@ def _document(app: FastAPI, *, authenticated: bool) -> dict[str, Any]:
         license_info=app.license_info,
     )
     components = document.setdefault("components", {})
-    _, definitions = models_json_schema([(Problem, "serialization")], ref_template="#/components/schemas/{model}")
+    # FastAPI leaves out every null, those of examples too, and knows no model of the problems.
+    _, definitions = models_json_schema(
+        [(model, "serialization") for model in (Problem, RunReport, Task)],
+        ref_template="#/components/schemas/{model}",
+    )
     schemas = components.setdefault("schemas", {})
     schemas.update(definitions["$defs"])
     for unused in ("HTTPValidationError", "ValidationError"):

@@ -22,7 +22,16 @@ from starlette.types import Scope
 
 from weaver_ai import errors
 
-__all__ = ["MEDIA_TYPE", "FieldProblem", "OpenAIError", "Problem", "ProblemResponse", "problem_of", "type_uri"]
+__all__ = [
+    "MEDIA_TYPE",
+    "FieldProblem",
+    "OpenAIError",
+    "Problem",
+    "ProblemResponse",
+    "openai_type",
+    "problem_of",
+    "type_uri",
+]
 
 MEDIA_TYPE = "application/problem+json"
 _TYPE_PREFIX = "urn:weaver:problem:"
@@ -270,7 +279,7 @@ def _build(
         errors=found,
         error=OpenAIError(
             message=f"{detail} ({hint})" if hint else detail,
-            type=_openai_type(status),
+            type=openai_type(status),
             code=code,
             param=found[0].location.removeprefix("body.") if found else None,
         ),
@@ -284,6 +293,7 @@ def current_trace_id() -> str | None:
     return trace.format_trace_id(context.trace_id) if context.is_valid else None
 
 
-def _openai_type(status: int) -> str:
+def openai_type(status: int) -> str:
+    """The `error.type` that OpenAI's API has with this status."""
     named = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
     return named.get(status, "invalid_request_error" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "server_error")

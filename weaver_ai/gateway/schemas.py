@@ -106,6 +106,41 @@ class ToolUse(BaseModel):
 class RunReport(BaseModel):
     """What came of a run."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "run_id": "1076f9443d964959a5ee13a8d843a56e",
+                    "name": "billing",
+                    "kind": "agent",
+                    "output": "Order 7 (espresso machine) is refunded: 249.00 EUR.",
+                    "text": "Order 7 (espresso machine) is refunded: 249.00 EUR.",
+                    "usage": {
+                        "input_tokens": 107,
+                        "output_tokens": 30,
+                        "total_tokens": 137,
+                        "requests": 2,
+                        "tool_calls": 1,
+                    },
+                    "cost": 0.00021,
+                    "model": "gpt-5-mini",
+                    "provider": "openai",
+                    "offline": False,
+                    "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
+                    "tool_calls": [
+                        {
+                            "id": "call_1",
+                            "name": "refund",
+                            "arguments": {"order": 7},
+                            "result": "Order 7 (espresso machine) is refunded: 249.00 EUR.",
+                            "failed": False,
+                        }
+                    ],
+                }
+            ]
+        }
+    )
+
     run_id: str
     name: str
     kind: Literal["agent", "workflow"]
@@ -161,6 +196,30 @@ class TaskFailure(BaseModel):
 
 class Task(BaseModel):
     """A task as it stands."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "task_id": "0d696e2e1696422fb694da45e7ee67a8",
+                    "capability": "support",
+                    "state": "queued",
+                    "input": "refund order 7",
+                    "priority": "normal",
+                    "metadata": {"customer": "c-42"},
+                    "result": None,
+                    "error": None,
+                    "attempts": 0,
+                    "usage": None,
+                    "cost": None,
+                    "trace_id": None,
+                    "created_at": "2026-11-23T15:05:33.943218Z",
+                    "started_at": None,
+                    "finished_at": None,
+                }
+            ]
+        }
+    )
 
     task_id: str
     capability: str
