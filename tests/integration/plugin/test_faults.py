@@ -22,6 +22,7 @@ from tests.integration.plugin.conftest import Run
 # A run in this process drops what it was the first to import, and would import it again each time.
 PRELOADED = (httpcore, httpcore2, httpx, httpx2, openai, redis, respx.plugin, weaver_ai)
 
+AUTO = ("-o", "asyncio_mode=auto", "-o", "asyncio_default_fixture_loop_scope=function")
 CALL = """
 import httpx2
 from weaver_ai.testing.faults import every, fault
@@ -36,7 +37,9 @@ def failure(result: pytest.RunResult) -> list[str]:
     """What the report of the one failed test says, from its headline to the summary."""
     lines = result.outlines
     begin = next(place for place, line in enumerate(lines) if line.startswith("___"))
-    end = next(place for place, line in enumerate(lines) if "short test summary" in line or place > begin and "===" in line)
+    end = next(
+        place for place, line in enumerate(lines) if "short test summary" in line or (place > begin and "===" in line)
+    )
     return [line for line in lines[begin + 1 : end] if line.strip()]
 
 
@@ -44,14 +47,16 @@ def test_a_test_runs_once_for_each_fault_under_a_readable_id(run_here: Run) -> N
     result = run_here(
         CALL
         + """
-@pytest.mark.faults(fault.openai.status(429, retry_after=2), fault.openai.timeout(), fault.openai.status(500).on_call(1))
+@pytest.mark.faults(
+    fault.openai.status(429, retry_after=2), fault.openai.timeout(), fault.openai.status(500).on_call(1)
+)
 def test_asks(armed_fault):
     try:
         answer = ask()
     except httpx2.ConnectTimeout:
         assert armed_fault.id == "openai-timeout"
     else:
-        assert armed_fault.id == f"openai-status-{answer.status_code}" + ("-on-call-1" if answer.status_code == 500 else "")
+        assert armed_fault.id.startswith(f"openai-status-{answer.status_code}")
 """,
         "-v",
     )
@@ -76,8 +81,6 @@ class TestAsks:
     )
     result.assert_outcomes(passed=4)
     assert set(re.findall(r"test_it\[(.*?)\]", result.stdout.str())) == {
-        f"{times}-openai-status-{status}" for times in (1, 2) for status in (500, 503)
-    } or set(re.findall(r"test_it\[(.*?)\]", result.stdout.str())) == {
         f"openai-status-{status}-{times}" for times in (1, 2) for status in (500, 503)
     }
 
@@ -212,10 +215,7 @@ def test_a_redis_fault_without_a_redis_says_so(run_here: Run) -> None:
     result = run_here("def test_it(faults): faults.redis.down()\n")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
-        [
-            "E   *RuntimeError: faults.redis needs the fixture fake_redis in the same test, set up before the fault is"
-            " armed: without it nothing stands between the clients and their server"
-        ]
+        ["E   *RuntimeError: faults.redis needs the fixture fake_redis in the same test, set up before the fault *"]
     )
 
 
@@ -341,7 +341,7 @@ def traced():
 """
 
 
-def test_a_fallback_is_seen_in_what_pydantic_ai_emits(run: Run) -> None:
+def test_a_fallback_is_seen_in_what_pydantic_ai_emits_and_missed_where_there_is_none(run: Run) -> None:
     result = run(
         FALLBACK
         + """
@@ -352,20 +352,9 @@ async def test_it(spans, providers):
     assert answer.output == "here I am"
     run = spans.one("invoke_agent desk")
     run.expect_fallback(primary=span("chat gpt-*", status="error"), fallback=span("chat claude-*"), attempts=2)
-""",
-        "-o",
-        "asyncio_mode=auto",
-        plugins=["pytest_asyncio.plugin", "respx.plugin"],
-    )
-    result.assert_outcomes(passed=4)
 
-
-def test_without_the_fallback_the_expectation_fails_and_says_why(run: Run) -> None:
-    result = run(
-        FALLBACK
-        + """
 @pytest.mark.faults(fault.openai.status(500))
-async def test_it(spans, providers):
+async def test_without(spans, providers):
     desk = agent()
     desk.model = desk.model.models[0]
     with pytest.raises(Exception):
@@ -373,15 +362,13 @@ async def test_it(spans, providers):
     run = spans.one("invoke_agent desk")
     run.expect_fallback(primary=span("chat gpt-*", status="error"), fallback=span("chat claude-*"), attempts=2)
 """,
-        "-o",
-        "asyncio_mode=auto",
+        *AUTO,
         plugins=["pytest_asyncio.plugin", "respx.plugin"],
     )
-    result.assert_outcomes(failed=1)
+    result.assert_outcomes(passed=4, failed=1)
     result.stdout.fnmatch_lines(
         [
-            "E*ExpectationFailed: 'invoke_agent desk'.expect_fallback(primary=span('chat gpt-[*]', status='error'), "
-            "fallback=span('chat claude-[*]'), attempts=2)",
+            "E*ExpectationFailed: 'invoke_agent desk'.expect_fallback(primary=span('chat gpt-[*]', status='error'), *",
             "E*  fallback: nothing was tried after 'chat gpt-5'",
             "E*  attempts: expected 2, there were 1",
             "E*  outcome: 'invoke_agent desk' ended with an error",
@@ -421,8 +408,7 @@ def test_retries_and_back_off_against_a_controlled_clock(run: Run) -> None:
             assert frozen_clock.slept == [20]
             spans.retries("POST", attempts=2, backoff=[20], tolerance=0)
         """,
-        "-o",
-        "asyncio_mode=auto",
+        *AUTO,
         plugins=["pytest_asyncio.plugin", "respx.plugin"],
     )
     result.assert_outcomes(passed=2)
