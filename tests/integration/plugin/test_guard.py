@@ -177,6 +177,9 @@ def test_inner(pytester, providers):
     pytester.makepyfile('''
 import httpx
 def test_it(providers):
+    providers.openai.at("https://llm.example.com").replies("Hello.")
+    body = {"model": "m", "input": "Hi"}
+    assert httpx.post("https://llm.example.com/responses", json=body).status_code == 200
     try: httpx.get("https://inner.example.com")
     except httpx.HTTPError: pass
 ''')

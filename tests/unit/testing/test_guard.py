@@ -269,6 +269,7 @@ def test_unix_sockets_are_reached_whatever_host_they_name(guard: Guard, tmp_path
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(path)
         listening.listen()
+        listening.settimeout(5)
         transport = httpx.HTTPTransport(uds=path)
 
         def answer() -> None:
