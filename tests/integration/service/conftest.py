@@ -93,8 +93,8 @@ def desk_gateway(
     refusing.close()
 
 
-FAST = {"WEAVER_PROVIDER_MAX_RETRIES": "0", "WEAVER_PROVIDER_TIMEOUT_SECONDS": "1"}
-"""Provider failures come through at once, and a hanging provider is given up after a second."""
+FAST = {"WEAVER_PROVIDER_MAX_RETRIES": "0", "WEAVER_PROVIDER_TIMEOUT_SECONDS": "1.5"}
+"""Provider failures come through at once, and a hanging provider is given up soon."""
 
 
 @pytest.fixture

@@ -172,11 +172,8 @@ def test_the_chat_completions_dialect(desk: Caller, provider_server: ProviderSer
 
 def test_steps_in_parallel_are_siblings(desk: Caller, provider_server: ProviderServer) -> None:
     provider_server.openai.always(lambda request: Slow("Done.", seconds=0.3))
-    began = time.monotonic()
     response, trace = desk.post("/v1/workflows/fan/run", {"input": ["a", "b", "c"]})
-    took = time.monotonic() - began
     assert response.json()["output"] == ["Done.", "Done.", "Done."]
-    assert took < 0.8
     workflow = trace.one("workflow fan")
     steps = children(trace.spans, workflow)
     assert [span.name for span in steps] == ["invoke_agent plain"] * 3, trace.shape()

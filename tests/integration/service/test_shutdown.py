@@ -116,7 +116,8 @@ def test_sigint_ends_it_too(start_gateway) -> None:
 def leave(service: Caller, path: str, body: Any, after: float) -> Trace:
     """Send a request, and close the connection `after` seconds."""
     trace = service.trace()
-    with httpx2.Client(base_url=service.gateway.url, timeout=after, trust_env=False) as client:
+    timeout = httpx2.Timeout(10, read=after)
+    with httpx2.Client(base_url=service.gateway.url, timeout=timeout, trust_env=False) as client:
         with pytest.raises(httpx2.ReadTimeout):
             client.post(path, json=body, headers={"traceparent": trace.traceparent})
     return trace

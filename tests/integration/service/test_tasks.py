@@ -89,13 +89,11 @@ def test_a_tasks_events_end_with_it_and_can_be_resumed(keyless: Caller) -> None:
 
 def test_events_come_while_the_task_runs(desk: Caller) -> None:
     response, _ = submit(desk, "sleeping", 0.6)
-    began = time.monotonic()
     arrivals = {}
     with desk.gateway.client.stream("GET", f"{response.headers['location']}/events") as stream:
         for event in sse.events_of(stream.iter_lines()):
-            arrivals[event.name] = time.monotonic() - began
-    assert arrivals["task.started"] < 0.4
-    assert arrivals["task.succeeded"] > 0.4
+            arrivals[event.name] = time.monotonic()
+    assert arrivals["task.succeeded"] - arrivals["task.started"] > 0.2
 
 
 def test_a_task_is_cancelled_while_it_runs(desk: Caller) -> None:
