@@ -48,7 +48,7 @@ def test_without_telemetry_it_says_so(serve: Serve) -> None:
     assert gateway.client.get("/metrics").status_code == 200
     answer = gateway.client.post("/v1/agents/echo/run", json={"input": "hi"})
     assert answer.status_code == 200
-    assert "traceparent" not in answer.headers
+    assert answer.headers.get("traceparent") == answer.request.headers.get("traceparent")  # passed through, if any
 
 
 async def test_before_the_lifespan_it_is_not_ready(desk: Any) -> None:

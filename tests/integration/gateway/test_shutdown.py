@@ -63,7 +63,7 @@ def test_sigterm_in_mid_stream(start: Start, command: str) -> None:
         began = time.monotonic()
         gateway.terminate()
         while gateway.status("/ready") == 200:
-            assert time.monotonic() - began < 1
+            assert time.monotonic() - began < 12
         assert gateway.status("/ready") == 503
         assert gateway.status("/health") == 200
         refused = gateway.post("/v1/workflows/wait/run", {"input": 0})
@@ -76,7 +76,7 @@ def test_sigterm_in_mid_stream(start: Start, command: str) -> None:
     assert "event: error" in rest
     assert '"type":"urn:weaver:problem:draining"' in rest
     assert gateway.wait() == 0
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 12
     assert "Traceback" not in gateway.output
 
 
@@ -92,7 +92,7 @@ def test_work_that_ends_in_time_is_answered(start: Start, command: str) -> None:
     assert gateway.wait() == 0
     client.join()
     assert (answers[0].status_code, answers[0].json()["output"]) == (200, "waited")
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 9
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -115,7 +115,7 @@ def test_a_second_signal_does_not_wait(start: Start, command: str) -> None:
     began = time.monotonic()
     gateway.wait()
     client.join()
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 20
 
 
 def test_a_tool_that_blocks_a_thread_does_not_hold_the_process(start: Start) -> None:
@@ -128,5 +128,5 @@ def test_a_tool_that_blocks_a_thread_does_not_hold_the_process(start: Start) -> 
     gateway.terminate()
     assert gateway.wait() == 0
     client.join()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 12
     assert (answers[0].status_code, answers[0].json()["type"]) == (503, "urn:weaver:problem:draining")
