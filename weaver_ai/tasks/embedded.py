@@ -13,34 +13,33 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import uuid4
 
-from pydantic import JsonValue, TypeAdapter, ValidationError
+from pydantic import JsonValue
 
 from weaver_ai.errors import (
     Draining,
     EngineUnavailable,
     IdempotencyConflict,
-    InvalidInput,
     QueueFull,
-    RunCancelled,
     TaskNotFound,
-    WeaverError,
 )
 from weaver_ai.tasks import tracing
 from weaver_ai.tasks.engine import DrainReport, EngineHealth, TaskContext, TaskHandler, TaskOutcome
 from weaver_ai.tasks.event_log import EventLog
+from weaver_ai.tasks.payloads import (
+    CANCELLED,
+    DRAINED,
+    IDEMPOTENCY_SECONDS,
+    checked_outcome,
+    error_of,
+    fingerprint_of,
+    json_value,
+    position_of,
+)
 from weaver_ai.tasks.record import Priority, TaskError, TaskEvent, TaskRecord, TaskRequest, state_of
 
 __all__ = ["EmbeddedEngine"]
 
-IDEMPOTENCY_SECONDS: Final = 86_400.0
-
 _PRIORITIES: Final[tuple[Priority, ...]] = ("high", "normal", "low")
-_JSON: Final[TypeAdapter[JsonValue]] = TypeAdapter(JsonValue)
-_CANCELLED: Final = TaskError.of(RunCancelled("the task was cancelled"))
-_DRAINED: Final = TaskError.of(
-    Draining("the service shut down before the task had ended", hint="submit the task again")
-)
-_INTERNAL: Final = TaskError(code=WeaverError.code, message="the task failed for a reason that was logged")
 
 
 class EmbeddedEngine:
@@ -103,7 +102,7 @@ class EmbeddedEngine:
 
     async def submit(self, request: TaskRequest) -> TaskRecord:
         self._expire()
-        fingerprint = _fingerprint(request)
+        fingerprint = fingerprint_of(request)
         if (known := self._known(request.idempotency_key, fingerprint)) is not None:
             return known.record
         task_id = uuid4().hex
@@ -113,9 +112,9 @@ class EmbeddedEngine:
                 record=TaskRecord(
                     id=task_id,
                     capability=request.capability,
-                    input=_json(request.input),
+                    input=json_value(request.input),
                     priority=request.priority,
-                    metadata={key: _json(value) for key, value in request.metadata.items()},
+                    metadata={key: json_value(value) for key, value in request.metadata.items()},
                     idempotency_key=request.idempotency_key,
                     created_at=datetime.now(UTC),
                     traceparent=traceparent,
@@ -137,12 +136,12 @@ class EmbeddedEngine:
 
     async def cancel(self, task_id: str) -> TaskRecord:
         entry = self._find(task_id)
-        self._stop(entry, _CANCELLED)
+        self._stop(entry, CANCELLED)
         await _wait(entry.done, self._unwind_seconds)
         return entry.record
 
     def events(self, task_id: str, *, after: str | None = None) -> AsyncIterator[TaskEvent]:
-        return self._find(task_id).events.read(_position(after))
+        return self._find(task_id).events.read(position_of(after))
 
     async def drain(self, grace_seconds: float) -> DrainReport:
         if self._drain is None:
@@ -241,12 +240,12 @@ class EmbeddedEngine:
 
     def _settle(self, entry: _Entry, attempt: asyncio.Task[TaskOutcome]) -> None:
         if attempt.cancelled():
-            outcome = TaskOutcome(error=entry.stopped or _CANCELLED)
+            outcome = TaskOutcome(error=entry.stopped or CANCELLED)
         elif (error := attempt.exception()) is not None:
-            outcome = TaskOutcome(error=_error_of(error, entry.record))
+            outcome = TaskOutcome(error=error_of(error, entry.record))
         else:
-            outcome = _checked(attempt.result(), entry.record)
-        if entry.stopped is not None and outcome.error is not None and outcome.error.code == _CANCELLED.code:
+            outcome = checked_outcome(attempt.result(), entry.record)
+        if entry.stopped is not None and outcome.error is not None and outcome.error.code == CANCELLED.code:
             outcome = TaskOutcome(error=entry.stopped, usage=outcome.usage, cost=outcome.cost)
         self._finish(entry, outcome)
 
@@ -286,15 +285,15 @@ class EmbeddedEngine:
         pending = [entry for entry in self._entries.values() if not entry.record.finished]
         await _wait_all(pending, grace_seconds)
         for entry in pending:
-            self._stop(entry, _DRAINED)
+            self._stop(entry, DRAINED)
         await _wait_all(pending, self._unwind_seconds)
         abandoned = [entry for entry in pending if not entry.record.finished]
         for entry in abandoned:
-            self._finish(entry, TaskOutcome(error=_DRAINED))
+            self._finish(entry, TaskOutcome(error=DRAINED))
         ended = [entry.record for entry in pending if entry not in abandoned]
         return DrainReport(
-            finished=tuple(record.id for record in ended if record.error != _DRAINED),
-            cancelled=tuple(record.id for record in ended if record.error == _DRAINED),
+            finished=tuple(record.id for record in ended if record.error != DRAINED),
+            cancelled=tuple(record.id for record in ended if record.error == DRAINED),
             abandoned=tuple(entry.record.id for entry in abandoned),
         )
 
@@ -343,42 +342,6 @@ class _Entry:
     began: float | None = None
     key_expires: float | None = None
     expires: float = math.inf
-
-
-def _fingerprint(request: TaskRequest) -> str:
-    _json(request.input)
-    _json(dict(request.metadata))
-    return request.fingerprint()
-
-
-def _json(value: object) -> JsonValue:
-    try:
-        return _JSON.validate_python(value)
-    except ValidationError as error:
-        raise InvalidInput("a task's input and metadata must be JSON values") from error
-
-
-def _checked(outcome: TaskOutcome, record: TaskRecord) -> TaskOutcome:
-    try:
-        _json(outcome.result)
-    except InvalidInput as error:
-        return TaskOutcome(error=_error_of(error.__cause__ or error, record), usage=outcome.usage, cost=outcome.cost)
-    return outcome
-
-
-def _error_of(error: BaseException, record: TaskRecord) -> TaskError:
-    if isinstance(error, WeaverError):
-        return TaskError.of(error)
-    tracing.report(error, record)
-    return _INTERNAL
-
-
-def _position(after: str | None) -> int:
-    if after is None:
-        return 0
-    if not (after.isascii() and after.isdigit()):
-        raise InvalidInput(f"{after!r} is no event id of this engine", hint="send the id of the last event received")
-    return int(after)
 
 
 async def _wait(done: asyncio.Event, seconds: float | None) -> None:

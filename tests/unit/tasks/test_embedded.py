@@ -10,7 +10,7 @@ import pytest
 
 from weaver_ai.errors import EngineUnavailable, QueueFull, TaskNotFound
 from weaver_ai.tasks import EmbeddedEngine, EngineHealth, TaskContext, TaskOutcome, TaskRecord, TaskRequest
-from weaver_ai.tasks.embedded import IDEMPOTENCY_SECONDS
+from weaver_ai.tasks.payloads import IDEMPOTENCY_SECONDS
 
 
 class Clock:
