@@ -9,7 +9,7 @@ from typing import assert_type
 
 import pytest
 
-from weaver_ai.testing import SpanView, Spans, span
+from weaver_ai.testing import Spans, SpanView, span
 from weaver_ai.testing.fakes.redis import TestRedis
 from weaver_ai.testing.faults import ControlledClock, Fault, Faults, FaultSpec, every, fault, frozen, skewed
 
@@ -26,7 +26,7 @@ def test_arming(faults: Faults) -> None:
     faults.at("google", "https://proxy.example/v1")  # type: ignore[arg-type]
     faults.openai.timeout("forever")  # type: ignore[arg-type]
     faults.openai.oom()  # type: ignore[attr-defined]
-    faults.google  # type: ignore[attr-defined]
+    _ = faults.google  # type: ignore[attr-defined]
 
 
 assert_type(fault.openai.reset(midway=True).on_call(2), FaultSpec)
