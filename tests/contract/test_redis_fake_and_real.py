@@ -61,7 +61,7 @@ def test_every_client_talks_to_the_same_server(server: TestRedis) -> None:
     clients = [
         redis.Redis(host=HOST, db=3, decode_responses=True),
         redis.from_url(f"rediss://{HOST}/3", decode_responses=True),
-        redis.from_url("unix:///nowhere/redis.sock?db=3", decode_responses=True),
+        redis.from_url("unix:///nowhere/redis.sock?db=3", decode_responses=True, protocol=2),  # 8.0.0 fails with 3
         redis.Redis(connection_pool=redis.ConnectionPool(host=HOST, db=3, decode_responses=True)),
         redis.Redis(connection_pool=redis.BlockingConnectionPool(host=HOST, db=3, decode_responses=True)),
         redis.Redis(host=HOST, db=3, decode_responses=True, protocol=2),

@@ -183,7 +183,7 @@ class ExporterFaults(_Edge[Made]):
         return self._of("down")
 
     def hangs(self) -> Made:
-        """No answer, until the exporter's own timeout or until the fault is lifted."""
+        """No answer until the exporter's own timeout; once the fault is lifted, the backend's."""
         return self._of("hangs")
 
     def rejects(self, status: int = 403) -> Made:

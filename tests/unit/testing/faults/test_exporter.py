@@ -1,6 +1,7 @@
 """The telemetry backend fails under the real OTLP exporter and the SDK's own batch processor."""
 
 import logging
+import re
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -71,14 +72,14 @@ def test_down_is_a_refused_connection(faults, exporter, spans_of_one, backend, c
     assert exporter.export(spans_of_one) is SpanExportResult.FAILURE
     assert down.hits >= 1
     assert backend.got == []
-    assert "Failed to export spans batch due to timeout, max retries or shutdown." in caplog.text
+    assert re.search("Failed to export spans? batch due to timeout, max retries or shutdown", caplog.text)
 
 
 def test_rejects_is_an_error_status(faults, exporter, spans_of_one, backend, caplog):
     rejects = faults.exporter.rejects(401)
     assert exporter.export(spans_of_one) is SpanExportResult.FAILURE
     assert (rejects.hits, backend.got) == (1, [])
-    assert "Failed to export spans batch code: 401, reason: Rejected" in caplog.text
+    assert re.search("Failed to export spans? batch code: 401, reason: Rejected", caplog.text)
 
 
 def test_hangs_lasts_as_long_as_the_exporter_waits(faults, exporter, spans_of_one, backend):
@@ -101,7 +102,7 @@ def test_hangs_ends_when_it_is_lifted(faults, backend, spans_of_one, caplog):
     hangs.lift()
     thread.join(20)
     exporter.shutdown()
-    assert results == [SpanExportResult.SUCCESS]  # it tries again, and the backend is there
+    assert results == [SpanExportResult.SUCCESS]
     assert len(backend.got) == 1
 
 
