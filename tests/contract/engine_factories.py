@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from typing import TypeAlias
+from uuid import uuid4
+
+import pytest
 
 from weaver_ai.tasks import EmbeddedEngine, Engine, TaskHandler
+from weaver_ai.tasks.docket_engine import DocketEngine
 
 EngineFactory: TypeAlias = Callable[..., AbstractAsyncContextManager[Engine]]
 
@@ -23,4 +28,30 @@ async def embedded(
     await engine.drain(0)
 
 
-FACTORIES: dict[str, EngineFactory] = {"embedded": embedded}
+@asynccontextmanager
+async def docket(
+    url: str, handler: TaskHandler, *, concurrency: int = 4, queue_size: int = 100, max_events: int = 1000
+) -> AsyncIterator[Engine]:
+    """Gateway and worker in one, under a prefix of its own."""
+    engine = DocketEngine(
+        url,
+        handler,
+        prefix=f"test-{uuid4().hex}",
+        concurrency=concurrency,
+        queue_size=queue_size,
+        max_events=max_events,
+        unwind_seconds=0.5,
+    )
+    await engine.start()
+    yield engine
+    await engine.drain(0)
+    await engine.aclose()
+
+
+def engine_factory(name: str, request: pytest.FixtureRequest) -> EngineFactory:
+    if name == "embedded":
+        return embedded
+    return partial(docket, request.getfixturevalue("running_redis_server").url)
+
+
+ENGINES = ("embedded", "docket")

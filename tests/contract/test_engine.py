@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.contract.engine_factories import FACTORIES, EngineFactory
+from tests.contract.engine_factories import ENGINES, EngineFactory, engine_factory
 from tests.fixtures.recorded_spans import Recorded
 from weaver_ai.errors import (
     Draining,
@@ -32,14 +32,26 @@ from weaver_ai.tasks import (
 )
 from weaver_ai.telemetry.logs import bind_log_context, log_context
 
-pytest_plugins = ["tests.fixtures.recorded"]
+pytest_plugins = ["tests.fixtures.recorded", "tests.fixtures.redis_server"]
 
 PATIENCE = 5.0
 
 
-@pytest.fixture(params=FACTORIES.values(), ids=FACTORIES.keys())
+@pytest.fixture(params=ENGINES)
 def make_engine(request: pytest.FixtureRequest) -> EngineFactory:
-    return request.param
+    return engine_factory(request.param, request)
+
+
+@pytest.fixture(params=["embedded"])
+def make_ending_engine(request: pytest.FixtureRequest) -> EngineFactory:
+    """An engine whose drain ends every task, for there is nobody to leave one to."""
+    return engine_factory(request.param, request)
+
+
+@pytest.fixture(params=["docket"])
+def make_handing_engine(request: pytest.FixtureRequest) -> EngineFactory:
+    """An engine whose drain hands back what it doesn't see the end of."""
+    return engine_factory(request.param, request)
 
 
 class Work:
@@ -525,9 +537,9 @@ async def test_a_drain_waits_for_running_work(make_engine: EngineFactory) -> Non
     assert record.state == "succeeded"
 
 
-async def test_a_drain_ends_work_that_takes_too_long_and_says_so(make_engine: EngineFactory) -> None:
+async def test_a_drain_ends_work_that_takes_too_long_and_says_so(make_ending_engine: EngineFactory) -> None:
     work = Work()
-    async with make_engine(work, concurrency=1) as engine:
+    async with make_ending_engine(work, concurrency=1) as engine:
         stuck = await engine.submit(wanted("wait"))
         await work.enter()
         waiting = await engine.submit(wanted("never"))
@@ -542,9 +554,9 @@ async def test_a_drain_ends_work_that_takes_too_long_and_says_so(make_engine: En
     assert [(record.state, record.error and record.error.code) for record in ended] == [("cancelled", "draining")] * 2
 
 
-async def test_a_drain_leaves_behind_what_ignores_it(make_engine: EngineFactory) -> None:
+async def test_a_drain_leaves_behind_what_ignores_it(make_ending_engine: EngineFactory) -> None:
     work = Work()
-    async with make_engine(work) as engine:
+    async with make_ending_engine(work) as engine:
         task = await engine.submit(wanted("ignore cancellation"))
         await work.enter()
         waiter = asyncio.create_task(engine.result(task.id))
@@ -559,6 +571,44 @@ async def test_a_drain_leaves_behind_what_ignores_it(make_engine: EngineFactory)
     assert after == waited
 
 
+async def test_a_drain_hands_back_what_takes_too_long_and_leaves_alone_what_waits(
+    make_handing_engine: EngineFactory,
+) -> None:
+    work = Work()
+    async with make_handing_engine(work, concurrency=1) as engine:
+        stuck = await engine.submit(wanted("wait"))
+        await work.enter()
+        waiting = await engine.submit(wanted("later"))
+        async with asyncio.timeout(PATIENCE):
+            report = await engine.drain(0.01)
+        left = [await engine.status(task.id) for task in (stuck, waiting)]
+        health = await engine.health()
+    assert report == DrainReport(handed_back=(stuck.id,))
+    assert work.cancelled == ["wait"]
+    assert [(record.state, record.attempts, record.error) for record in left] == [
+        ("queued", 1, None),
+        ("queued", 0, None),
+    ]
+    assert (health.queued, health.running) == (2, 0)
+
+
+async def test_a_drain_hands_back_what_ignores_it_and_its_word_no_longer_counts(
+    make_handing_engine: EngineFactory,
+) -> None:
+    work = Work()
+    async with make_handing_engine(work) as engine:
+        task = await engine.submit(wanted("ignore cancellation"))
+        await work.enter()
+        async with asyncio.timeout(PATIENCE):
+            report = await engine.drain(0.01)
+        work.go.set()
+        while work.running:
+            await asyncio.sleep(0.01)
+        after = await engine.status(task.id)
+    assert report == DrainReport(handed_back=(task.id,))
+    assert (after.state, after.result, after.attempts) == ("queued", None, 1)
+
+
 async def test_a_second_drain_gives_the_first_one_s_report(make_engine: EngineFactory) -> None:
     work = Work()
     async with make_engine(work) as engine:
@@ -566,7 +616,9 @@ async def test_a_second_drain_gives_the_first_one_s_report(make_engine: EngineFa
         await work.enter()
         first, second = await asyncio.gather(engine.drain(0.01), engine.drain(PATIENCE))
         third = await engine.drain(0)
-    assert first == second == third == DrainReport(cancelled=(task.id,))
+    assert first == second == third
+    assert task.id in (*first.cancelled, *first.handed_back)
+    assert work.cancelled == ["wait"]
 
 
 # One trace

@@ -123,11 +123,12 @@ return 1
 """
 )
 
-# id, attempt, why -> whether it counted
+# id, attempt, why -> whether it counted; 2 when the task is to be cancelled instead
 RELEASE: Final = (
     _PRELUDE
     + """
 if not holds(ARGV[3], ARGV[4]) then return 0 end
+if redis.call('HEXISTS', key('task', ARGV[3]), 'stop') == 1 then return 2 end
 put_back(ARGV[3], ARGV[5])
 return 1
 """

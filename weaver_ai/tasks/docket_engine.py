@@ -1,0 +1,298 @@
+"""The engine on Redis: any number of gateways take tasks, any number of workers run them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from typing import Final
+from uuid import uuid4
+
+from pydantic import JsonValue
+
+from weaver_ai.errors import Draining, EngineUnavailable, IdempotencyConflict, QueueFull
+from weaver_ai.tasks import tracing
+from weaver_ai.tasks.engine import DrainReport, EngineHealth, TaskHandler
+from weaver_ai.tasks.news import News
+from weaver_ai.tasks.payloads import fingerprint_of, json_value, position_of
+from weaver_ai.tasks.record import TaskEvent, TaskRecord, TaskRequest, TaskState
+from weaver_ai.tasks.redis_records import Accepted, Beat, RedisRecords, Survey
+from weaver_ai.tasks.turns import Turns
+from weaver_ai.tasks.worker import TaskWorker, persist
+
+__all__ = ["DocketEngine"]
+
+_OUTAGE_SECONDS: Final = 3.0
+_LOOK_AGAIN_SECONDS: Final = 0.5
+_STUCK_SECONDS: Final = 10.0
+_SILENT_SECONDS: Final = 5.0
+
+
+class DocketEngine:
+    """Keeps tasks in Redis and runs them on workers, with docket between the two.
+
+    Without a handler it is a gateway's: it takes tasks and answers for them, and runs none. An accepted task outlives
+    every process but Redis; one whose worker dies is run again, by another.
+
+    Args:
+        url: of Redis 6.2 or later; `rediss://` for TLS, `redis+sentinel://host:26379,host:26379/name/0` for Sentinel.
+        handler: does the work, in this process too; None: workers elsewhere do.
+        prefix: of every key, so that several services can share one Redis.
+        concurrency: tasks that run in this process at the same time.
+        queue_size: tasks that may wait, over all gateways.
+        ttl_seconds: how long a finished task can be read. One with an idempotency key stays for 24 hours at least.
+        max_events: events kept of a task; the oldest go first.
+        lease_seconds: how long a worker may be silent until its tasks are given to others.
+        unwind_seconds: how long a cancelled task has until nobody waits for it any more.
+        capabilities: that the handler has, for those who look at the workers.
+    """
+
+    name = "weaver_docket"
+
+    def __init__(
+        self,
+        url: str,
+        handler: TaskHandler | None = None,
+        *,
+        prefix: str = "weaver",
+        concurrency: int = 16,
+        queue_size: int = 1000,
+        ttl_seconds: float = 86_400.0,
+        max_events: int = 1_000,
+        lease_seconds: float = 5.0,
+        unwind_seconds: float = 5.0,
+        capabilities: Sequence[str] = (),
+    ) -> None:
+        self._queue_size = queue_size
+        self._unwind_seconds = unwind_seconds
+        self._turns = Turns(url, prefix)
+        self.records: Final = RedisRecords(
+            self._turns.docket, prefix=prefix, ttl_seconds=ttl_seconds, max_events=max_events
+        )
+        self._news = News(self._turns.docket, f"{prefix}:news")
+        self._worker = None
+        if handler is not None:
+            self._worker = TaskWorker(
+                handler,
+                self.records,
+                self._turns,
+                system=self.name,
+                concurrency=concurrency,
+                lease_seconds=lease_seconds,
+                unwind_seconds=unwind_seconds,
+                capabilities=capabilities,
+            )
+        self._stack: AsyncExitStack | None = None
+        self._drain: asyncio.Task[DrainReport] | None = None
+
+    async def start(self) -> None:
+        if self._stack is not None:
+            return
+        self._stack = AsyncExitStack()
+        await self._stack.enter_async_context(self._turns.docket)
+        listening = asyncio.create_task(self._news.listen(), name="weaver task news")
+        self._stack.push_async_callback(_ended, listening)
+        if self._worker is not None:
+            self._stack.push_async_callback(self._worker.aclose)
+            await self._worker.start()
+
+    async def aclose(self) -> None:
+        """Stop at once and let go of Redis; `drain` first to end in order. Tasks that run here go to other workers."""
+        if self._stack is not None:
+            await self._stack.aclose()
+
+    async def submit(self, request: TaskRequest) -> TaskRecord:
+        fingerprint = fingerprint_of(request)
+        if (known := await self._known(request, fingerprint)) is not None:
+            return known
+        task_id = uuid4().hex
+        with tracing.submitting(self.name, task_id, request) as traceparent:
+            self._refuse_if_closed()
+            record = TaskRecord(
+                id=task_id,
+                capability=request.capability,
+                input=json_value(request.input),
+                priority=request.priority,
+                metadata={key: json_value(value) for key, value in request.metadata.items()},
+                idempotency_key=request.idempotency_key,
+                created_at=datetime.now(UTC),
+                traceparent=traceparent,
+                trace_id=tracing.trace_id_of(traceparent),
+            )
+            return await self._accept(record, fingerprint)
+
+    async def status(self, task_id: str) -> TaskRecord:
+        return await self.records.read(task_id)
+
+    async def result(self, task_id: str, *, timeout_seconds: float | None = None) -> TaskRecord:
+        until = None if timeout_seconds is None else time.monotonic() + timeout_seconds
+        async with self._news.of(self.records.channel(task_id)) as fresh:
+            while True:
+                fresh.clear()
+                record = await self.records.read(task_id)
+                left = _LOOK_AGAIN_SECONDS if until is None else until - time.monotonic()
+                if record.finished or left <= 0:
+                    return record
+                await _wait(fresh, min(left, _LOOK_AGAIN_SECONDS))
+
+    async def cancel(self, task_id: str) -> TaskRecord:
+        if (ticket := await self.records.cancel(task_id)) is not None:
+            await self._turns.interrupt(ticket)
+        return await self.result(task_id, timeout_seconds=self._unwind_seconds)
+
+    async def events(self, task_id: str, *, after: str | None = None) -> AsyncIterator[TaskEvent]:
+        position = position_of(after)
+        async with self._news.of(self.records.channel(task_id)) as fresh:
+            while True:
+                fresh.clear()
+                page = await self.records.events(task_id, position)
+                for event in _with_gaps(page.events, position):
+                    yield event
+                    position = int(event.id)
+                if page.ended:
+                    return
+                if not page.events:
+                    await _wait(fresh, _LOOK_AGAIN_SECONDS)
+
+    async def drain(self, grace_seconds: float) -> DrainReport:
+        if self._drain is None:
+            self._drain = asyncio.create_task(self._wind_down(grace_seconds), name="weaver drain")
+        return await asyncio.shield(self._drain)
+
+    async def health(self) -> EngineHealth:
+        if self._stack is None:
+            return EngineHealth(state="down", reason="not started")
+        began = time.perf_counter()
+        try:
+            survey = await self.records.survey()
+        except EngineUnavailable as error:
+            # Degraded and not down: runs that need no Redis go on, so traffic should still come.
+            return EngineHealth(state="degraded", reason=error.message)
+        latency = time.perf_counter() - began
+        reason = "draining" if self._drain is not None else self._trouble(survey)
+        return EngineHealth(
+            state="ok" if reason is None else "degraded",
+            reason=reason,
+            latency=latency,
+            queued=sum(survey.queued.values()),
+            running=survey.running,
+            detail={
+                "queued": {**survey.queued},
+                "workers": [_worker(beat) for beat in survey.workers],
+            },
+        )
+
+    async def failed(self, limit: int = 100) -> list[TaskRecord]:
+        """Dead letters: the tasks that failed and can still be read, the latest first."""
+        return await self.records.failed(limit)
+
+    async def retry(self, task_id: str) -> TaskState:
+        """Put a failed task back; gives the state that it had, for a task in another state is left alone."""
+        before = await self.records.retry(task_id)
+        if before == "failed":
+            await self._turns.add(uuid4().hex)
+        return before
+
+    async def _known(self, request: TaskRequest, fingerprint: str) -> TaskRecord | None:
+        if request.idempotency_key is None or self._stack is None:
+            return None
+        known = await self.records.known(request.idempotency_key)
+        if known is None:
+            return None
+        if known[0] != fingerprint:
+            raise _conflict(request.idempotency_key)
+        return await self.records.read(known[1])
+
+    async def _accept(self, record: TaskRecord, fingerprint: str) -> TaskRecord:
+        """Take the task and add its turn, each as often as a short outage needs: both have the task's own id."""
+        accepted = Accepted("accepted", record.id)
+
+        async def take() -> bool:
+            nonlocal accepted
+            accepted = await self.records.accept(record, fingerprint, self._queue_size)
+            if accepted.verdict == "accepted":
+                await self._turns.add(record.id)
+            return True
+
+        await persist(take, _OUTAGE_SECONDS)
+        if accepted.verdict == "conflict":
+            raise _conflict(record.idempotency_key or "")
+        if accepted.verdict == "full":
+            raise await self._full(accepted.detail)
+        return await self.records.read(accepted.detail)
+
+    async def _full(self, detail: str) -> QueueFull:
+        queued, mean_micros = map(int, detail.split())
+        places = sum(beat.concurrency for beat in (await self.records.survey()).workers) or 1
+        seconds = round(min(max(mean_micros / 1_000_000 * queued / places, 1.0), 60.0), 1)
+        return QueueFull(f"{queued} tasks are waiting already", retry_after=seconds)
+
+    def _refuse_if_closed(self) -> None:
+        if self._drain is not None:
+            raise Draining("the service is shutting down and takes no new tasks", retry_after=5.0)
+        if self._stack is None:
+            raise EngineUnavailable("the task engine hasn't started", retry_after=1.0)
+
+    async def _wind_down(self, grace_seconds: float) -> DrainReport:
+        return DrainReport() if self._worker is None else await self._worker.drain(grace_seconds)
+
+    def _trouble(self, survey: Survey) -> str | None:
+        if sum(survey.queued.values()) >= self._queue_size:
+            return "the queue is full"
+        states = {beat.name: worker_state(beat) for beat in survey.workers}
+        bad = [f"the worker {name} is {state}" for name, state in states.items() if state in {"silent", "stuck"}]
+        if not set(states.values()) & {"ok"}:
+            bad.insert(0, "no worker takes tasks")
+        return "; ".join(bad) or None
+
+
+def worker_state(beat: Beat) -> str:
+    """`ok`, `draining`, `silent` (no heartbeat: dead, or its event loop hangs), or `stuck` (asks for no work)."""
+    if beat.age_seconds > _SILENT_SECONDS:
+        return "silent"
+    if beat.draining:
+        return "draining"
+    return "stuck" if beat.idle_seconds > _STUCK_SECONDS else "ok"
+
+
+def _worker(beat: Beat) -> JsonValue:
+    return {
+        "name": beat.name,
+        "state": worker_state(beat),
+        "seen_seconds_ago": round(beat.age_seconds, 1),
+        "running": beat.running,
+        "concurrency": beat.concurrency,
+        "capabilities": list(beat.capabilities),
+    }
+
+
+def _with_gaps(events: Iterable[TaskEvent], position: int) -> Iterable[TaskEvent]:
+    for event in events:
+        number = int(event.id)
+        if number > position + 1:
+            yield TaskEvent(
+                id=str(number - 1), type="events.dropped", time=event.time, data={"count": number - 1 - position}
+            )
+        yield event
+        position = number
+
+
+def _conflict(key: str) -> IdempotencyConflict:
+    return IdempotencyConflict(
+        f"the idempotency key {key!r} was used with another body", hint="send a new key with a new body"
+    )
+
+
+async def _wait(fresh: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await fresh.wait()
+    except TimeoutError:
+        return
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait({task})
