@@ -47,10 +47,10 @@ def test_sync(fake_redis):
     assert redis.Redis(port=fake_redis.port, db=1).ttl("a") > 0
 
 async def test_async(fake_redis):
-    client = redis.asyncio.from_url("redis://elsewhere/1", decode_responses=True)
-    assert await client.get("a") is None
-    remember("a", "2")
-    assert await client.get("a") == "2"
+    async with redis.asyncio.from_url("redis://elsewhere/1", decode_responses=True) as client:
+        assert await client.get("a") is None
+        remember("a", "2")
+        assert await client.get("a") == "2"
 
 def test_which(fake_redis):
     assert fake_redis.is_real is ({backend!r} == "real")
