@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Generator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
-    from weaver_ai.testing.capture import Capture
     from weaver_ai.testing.fakes.providers.providers import Providers
     from weaver_ai.testing.fakes.redis import TestRedis
     from weaver_ai.testing.faults.clock import ControlledClock
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from weaver_ai.testing.live import Spans
     from weaver_ai.testing.logs import Logs
     from weaver_ai.testing.metrics import Metrics
-    from weaver_ai.testing.traced import TracedTest
 
 __all__ = [
     "armed_fault",
@@ -37,8 +35,6 @@ __all__ = [
     "spans",
 ]
 
-_CAPTURE = pytest.StashKey["Capture"]()
-_TRACED = pytest.StashKey["TracedTest"]()
 _FIXTURES = frozenset({"invariants", "logs", "metrics", "spans"})  # those that need the trace
 _CHECKS = {  # the same names and defaults as testing.invariants.CHECKS, which this module must not load
     "open": ("a span that never ended", True),
@@ -83,79 +79,18 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
+    """Capture from here on, if any test asks; fixtures of wider scope come before the first of them asks."""
     if session.config.option.collectonly:
         return
-    used = _FIXTURES.intersection(name for item in session.items for name in getattr(item, "fixturenames", ()))
-    if used:
-        capture = _capture(session.config)
-        for signal in ("logs", "metrics"):
-            if signal in used:
-                capture.add(signal)
+    for item in session.items:
+        if asked := _asked(item):
+            from weaver_ai.testing.session import TracedSession
 
-
-def pytest_unconfigure(config: pytest.Config) -> None:
-    capture = config.stash.get(_CAPTURE, None)
-    if capture is not None:
-        capture.stop()
-        del config.stash[_CAPTURE]
-
-
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    capture = item.config.stash.get(_CAPTURE, None)
-    if capture is not None:
-        capture.begin(item.nodeid)
-    try:
-        return (yield)
-    finally:
-        capture = item.config.stash.get(_CAPTURE, None)  # it may have begun in this test
-        if capture is not None:
-            capture.end()
-
-
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
-    if _uses(item):
-        with suppress(pytest.fail.Exception):  # a bad marker; the fixture fails with it again, where pytest expects it
-            _trace(item)
-    return (yield)
-
-
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
-    capture = item.config.stash.get(_CAPTURE, None)
-    if capture is None:
-        return (yield)
-    with capture.body():
-        traced = item.stash.get(_TRACED, None)
-        if traced is None:
-            return (yield)
-        with traced.body(item):
-            return (yield)
-
-
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
-    try:
-        result = yield
-    finally:
-        traced = item.stash.get(_TRACED, None)
-        if traced is not None:
-            traced.close()
-    if traced is not None and (message := traced.verdict()):
-        pytest.fail(message, pytrace=False)
-    return result
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    report = yield
-    traced = item.stash.get(_TRACED, None)
-    if traced is not None:
-        report.sections.extend(traced.sections(report, call, spans="spans" in getattr(item, "fixturenames", ())))
-    return report
+            traced = TracedSession.of(session.config)
+            traced.expect(item.nodeid)
+            for signal in ("logs", "metrics"):
+                if signal in asked:
+                    traced.capture.add(signal)
 
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
@@ -167,15 +102,13 @@ def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str]
     return compare(left, op, right)
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_fixture_setup(
-    fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
-) -> Generator[None, object, object]:
-    capture = request.config.stash.get(_CAPTURE, None)
-    if capture is None or fixturedef.scope == "function":
-        return (yield)
-    with capture.fixture(fixturedef.argname, fixturedef.scope):
-        return (yield)
+@pytest.hookimpl(tryfirst=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> None:
+    """Record from here on, where a test asks by name while it runs."""
+    if fixturedef.argname in _FIXTURES and fixturedef.func.__module__ == __name__:
+        from weaver_ai.testing.session import TracedSession
+
+        TracedSession.of(request.config).record(request.node)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -186,38 +119,39 @@ def pytest_configure_node(node: object) -> None:
     workerinput["weaver_colour"] = config.get_terminal_writer().hasmarkup
 
 
+# These four don't ask for `request`: it costs as much as the rest of them.
+
+
 @pytest.fixture
-def spans(request: pytest.FixtureRequest) -> Spans:
+def spans() -> Spans:
     """The spans that begin in this test, whichever provider they come from and whenever it was set."""
-    from weaver_ai.testing.live import Spans
+    from weaver_ai.testing.session import running
 
-    return Spans(_trace(request.node).recording, colour=_colour(request.config))
+    return running().spans
 
 
 @pytest.fixture
-def logs(request: pytest.FixtureRequest) -> Logs:
+def logs() -> Logs:
     """The log records that are written through OpenTelemetry in this test; each knows its span."""
-    recording = _trace(request.node).recording
-    _capture(request.config).add("logs")
-    from weaver_ai.testing.logs import Logs
+    from weaver_ai.testing.session import running
 
-    return Logs(recording)
+    return running().logs
 
 
 @pytest.fixture
-def metrics(request: pytest.FixtureRequest) -> Metrics:
+def metrics() -> Metrics:
     """What OpenTelemetry's instruments measure in this test."""
-    recording = _trace(request.node).recording
-    _capture(request.config).add("metrics")
-    from weaver_ai.testing.metrics import Metrics
+    from weaver_ai.testing.session import running
 
-    return Metrics(recording)
+    return running().metrics
 
 
 @pytest.fixture
-def invariants(request: pytest.FixtureRequest) -> Invariants:
+def invariants() -> Invariants:
     """What is checked of this test's trace at its end: `invariants.off("open", "poll *")`."""
-    return _trace(request.node).invariants
+    from weaver_ai.testing.session import running
+
+    return running().invariants
 
 
 @pytest.fixture
@@ -324,36 +258,19 @@ def no_extra() -> Generator[Callable[[str], None], None, None]:
         yield lambda name: stack.enter_context(without_extra(name))
 
 
-def _uses(item: pytest.Item) -> bool:
-    return not _FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))
+def _asked(item: pytest.Item) -> frozenset[str]:
+    """Which of the fixtures that record this test asks for; somebody else's of the same name is none of them."""
+    names = _FIXTURES.intersection(getattr(item, "fixturenames", ()))
+    return frozenset(name for name in names if _is_ours(item, name)) if names else names
 
 
-def _capture(config: pytest.Config) -> Capture:
-    capture = config.stash.get(_CAPTURE, None)
-    if capture is None:
-        from weaver_ai.testing.capture import Capture
-
-        capture = Capture()
-        capture.start()
-        config.stash[_CAPTURE] = capture
-    return capture
-
-
-def _trace(item: pytest.Item) -> TracedTest:
-    """The record of the running test; begun here if the test asks for a fixture by name while it runs."""
-    traced = item.stash.get(_TRACED, None)
-    if traced is None:
-        from weaver_ai.testing.traced import TracedTest, Wishes
-
-        wishes = Wishes.of(item.config, item.iter_markers("weaver"))
-        if isinstance(wishes, str):
-            pytest.fail(wishes, pytrace=False)
-        traced = item.stash[_TRACED] = TracedTest(item.nodeid, _capture(item.config), wishes, _colour(item.config))
-    return traced
-
-
-def _colour(config: pytest.Config) -> bool:
-    workerinput = getattr(config, "workerinput", None)
-    if workerinput is not None:
-        return bool(workerinput.get("weaver_colour"))
-    return config.get_terminal_writer().hasmarkup
+def _is_ours(item: pytest.Item, name: str) -> bool:
+    info = getattr(item, "_fixtureinfo", None)
+    if info is None:
+        return True
+    for fixturedef in reversed(info.name2fixturedefs.get(name, ())):
+        if fixturedef.func.__module__ == __name__:
+            return True
+        if name not in fixturedef.argnames:  # it doesn't build on the one that it overrides
+            return False
+    return False

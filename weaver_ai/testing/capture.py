@@ -40,9 +40,14 @@ class Capture:
         self._now = self._session
         self._recording: Recording | None = None
         self._traces: dict[int, Origin] = {}
-        self._roots: deque[Captured] = deque()
+        self._roots: deque[tuple[Span, Origin]] = deque()
         self._proxies = Patches()
         self._signals: set[taps.Signal] = set()
+
+    @property
+    def now(self) -> Origin:
+        """What runs."""
+        return self._now
 
     def start(self) -> None:
         """Tap, and give code without a provider one, for the whole session: an app that a fixture of the
@@ -94,15 +99,6 @@ class Capture:
         self.every_span = False
 
     @contextmanager
-    def body(self) -> Iterator[None]:
-        """Around the test function: tasks that it starts carry the test with them."""
-        token = BODY.set(self._now)
-        try:
-            yield
-        finally:
-            BODY.reset(token)
-
-    @contextmanager
     def fixture(self, name: str, scope: str) -> Iterator[None]:
         """Around the set-up of a fixture that outlives the test: its spans belong to no test."""
         before, self._now = self._now, Origin(f"{scope} fixture {name!r}", "fixture")
@@ -116,7 +112,7 @@ class Capture:
     def started(self, span: Span, parent_context: Context | None) -> None:
         if span.parent is None:
             captured = Captured(span, self._root(), None)
-            self._roots.append(captured)
+            self._roots.append((span, captured.origin))
         else:
             parent = captured_of(get_current_span(parent_context))
             captured = Captured(span, self._origin(span.parent.trace_id, parent), parent)
@@ -124,9 +120,9 @@ class Capture:
         if recording is None:
             return
         if captured.origin is recording.origin:
-            recording.began(captured)
+            recording.began(captured, span)
         elif captured.origin.is_test:
-            recording.strays.append(captured)
+            recording.strayed(captured, span, late=False)
         else:
             recording.outside += 1
 
@@ -140,9 +136,8 @@ class Capture:
             return
         if captured.origin is recording.origin:
             recording.finished(captured)
-        elif captured.origin.is_test and not captured.left_open and captured not in recording.strays:
-            captured.ended_late = True
-            recording.strays.append(captured)
+        elif captured.origin.is_test and not captured.left_open:
+            recording.strayed(captured, span, late=True)
 
     def handed_on(self, span: ReadableSpan) -> None:
         if self._recording is not None:
@@ -192,5 +187,5 @@ class Capture:
         """Note whose the traces are that began; put off until somebody asks, for it costs as much as the rest."""
         with suppress(IndexError):  # empty, maybe because another thread was quicker
             while True:
-                root = self._roots.popleft()
-                self._traces[root.span.get_span_context().trace_id] = root.origin
+                span, origin = self._roots.popleft()
+                self._traces[span.get_span_context().trace_id] = origin

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Literal
+from weakref import ref
 
 from opentelemetry.sdk.trace import ReadableSpan, Span
 
@@ -34,10 +35,10 @@ BODY: ContextVar[Origin | None] = ContextVar("weaver_test", default=None)
 
 
 class Captured:
-    """One span of the SDK, from its start; the live span leads to it.
+    """One span of the SDK, from its start. The live span holds its record, not the other way round:
+    a cycle would leave every span of every test to the garbage collector.
 
     Attributes:
-        span: the live span; read again for each snapshot until it has ended.
         parent: the record of its live parent, or None for a root, a remote parent or one that isn't the SDK's.
         rewritten: the last version that differs from the live span: what a wrapping processor (Logfire's
             scrubbing) let through to the exporters.
@@ -52,9 +53,16 @@ class Captured:
 
     def __init__(self, span: Span, origin: Origin, parent: Captured | None) -> None:
         span._weaver_captured = self  # type: ignore[attr-defined] # quicker than a weak dictionary
-        self.span = span
+        self._span = ref(span)
         self.origin = origin
         self.parent = parent
+
+    @property
+    def span(self) -> Span:
+        """The live span, which the recording holds; read again for each snapshot until it has ended."""
+        span = self._span()
+        assert span is not None, "the recording of this span is gone"  # noqa: S101 # for the type
+        return span
 
     @property
     def name(self) -> str:

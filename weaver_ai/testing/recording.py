@@ -48,6 +48,7 @@ class Recording:
         self.measurements: list[Measurement] = []
         self._explain = explain
         self._captured: list[Captured] = []
+        self._held: list[ReadableSpan] = []
         self._ended: list[Captured] = []
         self.handed: list[ReadableSpan] = []
         self._indexed = self._matched = 0
@@ -87,10 +88,18 @@ class Recording:
             if (named.trace_id, named.span_id) not in known:
                 yield captured
 
-    def began(self, captured: Captured) -> None:
+    def began(self, captured: Captured, span: ReadableSpan) -> None:
+        self._held.append(span)
         self._captured.append(captured)
         if self._listeners:
             self._wake()
+
+    def strayed(self, captured: Captured, span: ReadableSpan, *, late: bool) -> None:
+        """A span of an earlier test began here, or ended here."""
+        if captured not in self.strays:
+            captured.ended_late = late
+            self._held.append(span)
+            self.strays.append(captured)
 
     def finished(self, captured: Captured) -> None:
         self._ended.append(captured)

@@ -1,0 +1,131 @@
+"""The hooks of a session in which some test records; registered when the first of them is known."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Self, final
+
+import pytest
+
+from weaver_ai.testing.capture import Capture
+from weaver_ai.testing.origin import BODY
+from weaver_ai.testing.traced import TracedTest, Wishes
+
+__all__ = ["TracedSession", "running"]
+
+_NAME = "weaver-traces"
+_sessions: list[TracedSession] = []
+
+
+def running() -> TracedTest:
+    """The test that runs, in the innermost session; the test fails if its wishes were wrong."""
+    session = _sessions[-1]
+    if session.test is None:
+        pytest.fail(session.problem, pytrace=False)
+    return session.test
+
+
+@final
+class TracedSession:
+    """A pytest plugin for as long as the session lasts.
+
+    Attributes:
+        capture: of all tests, also of those that don't record: what they leave behind has an origin.
+        test: the one that runs, if it records.
+        problem: why it doesn't, though it asks for it.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.capture = Capture()
+        self.test: TracedTest | None = None
+        self.problem = ""
+        self._asking: set[str] = set()
+        self._colour = _colour(config)
+        self._wishes = Wishes.of(config)
+
+    @classmethod
+    def of(cls, config: pytest.Config) -> Self:
+        """The session's one; capturing begins when it is first asked for."""
+        found = config.pluginmanager.get_plugin(_NAME)
+        if not isinstance(found, cls):
+            found = cls(config)
+            found.capture.start()
+            _sessions.append(found)
+            config.pluginmanager.register(found, _NAME)
+        return found
+
+    def expect(self, node_id: str) -> None:
+        """This test will ask, so it records from its set-up on."""
+        self._asking.add(node_id)
+
+    def record(self, item: pytest.Item) -> None:
+        """Record from here on, if the test doesn't record already."""
+        if self.test is not None:
+            return
+        wishes = self._wishes if isinstance(self._wishes, str) else self._wishes.marked(item.iter_markers("weaver"))
+        if isinstance(wishes, str):
+            self.problem = wishes
+        else:
+            self.test = TracedTest(item.nodeid, self.capture, wishes, self._colour)
+
+    def pytest_unconfigure(self) -> None:
+        self.capture.stop()
+        _sessions.remove(self)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        self.test, self.problem = None, ""
+        self.capture.begin(item.nodeid)
+        if item.nodeid in self._asking:
+            self.record(item)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[object]) -> Generator[None, object, object]:
+        if fixturedef.scope == "function":
+            return (yield)
+        with self.capture.fixture(fixturedef.argname, fixturedef.scope):
+            return (yield)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, None, None]:
+        token = BODY.set(self.capture.now)
+        undo = self.test.enter_body(item) if self.test else None
+        try:
+            return (yield)
+        finally:
+            if undo:
+                undo()
+            BODY.reset(token)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_teardown(self) -> Generator[None, None, None]:
+        try:
+            try:
+                result = yield
+            finally:
+                if self.test is not None:
+                    self.test.close()
+            if self.test is not None and (message := self.test.verdict()):
+                pytest.fail(message, pytrace=False)
+        finally:
+            self.capture.end()
+        return result
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        if self.test is not None:
+            if call.when == "call":
+                self.test.passed = call.excinfo is None
+            if report.failed:
+                report.sections.extend(self.test.sections())
+        return report
+
+
+def _colour(config: pytest.Config) -> bool:
+    workerinput = getattr(config, "workerinput", None)  # of pytest-xdist, which gives a worker no terminal
+    if workerinput is not None:
+        return bool(workerinput.get("weaver_colour"))
+    return config.get_terminal_writer().hasmarkup
