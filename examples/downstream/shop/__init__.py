@@ -1,0 +1,1 @@
+"""A shop: a plain FastAPI service with plain OpenTelemetry."""
