@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from fastapi.testclient import TestClient
 from shop.app import Order, app, reserve, tracer
+
 from weaver_ai.testing import Spans, event, span, tree
 from weaver_ai.testing.metrics import Metrics
 
