@@ -138,6 +138,9 @@ class Settings(BaseSettings):
     redis_url: SecretStr | None = Field(default=None, description="Redis; a secret, for it may hold a password.")
     task_concurrency: int = Field(default=16, ge=1, description="Tasks that run at the same time.")
     task_queue_size: int = Field(default=1000, ge=1, description="Tasks that may wait; more are refused with 429.")
+    task_lease_seconds: float = Field(
+        default=5.0, ge=0.5, description="How long a worker may be silent until its tasks go to others; on Redis."
+    )
     task_ttl_seconds: float = Field(default=86_400.0, gt=0.0, description="How long a finished task can be read.")
 
     @field_validator("api_keys", mode="before")

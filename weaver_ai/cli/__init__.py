@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from weaver_ai import __version__
 from weaver_ai.cli.doctor import add_to as add_doctor
 from weaver_ai.cli.serve import add_to as add_serve
+from weaver_ai.cli.tasks import add_to as add_tasks
+from weaver_ai.cli.worker import add_to as add_worker
 from weaver_ai.errors import WeaverError
 
 __all__ = ["main"]
@@ -41,5 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"weaver {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs")
     add_serve(verbs)
+    add_worker(verbs)
+    add_tasks(verbs)
     add_doctor(verbs)
     return parser

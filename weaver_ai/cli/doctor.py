@@ -27,7 +27,7 @@ _EXTRAS: Mapping[str, tuple[tuple[str, str], ...]] = {
     # extra -> (module that shows that it is there, distribution that tells the version)
     "gateway": (("fastapi", "fastapi"), ("uvicorn", "uvicorn"), ("pydantic_ai", "pydantic-ai-slim")),
     "logfire": (("logfire", "logfire"),),
-    "redis": (("redis", "redis"),),
+    "redis": (("redis", "redis"), ("docket", "pydocket")),
     "testing": (("fakeredis", "fakeredis"), ("respx", "respx")),
 }
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -195,7 +195,7 @@ def _service_findings(settings: Settings) -> Iterator[Finding]:
             "error", "WEAVER_REDIS_URL is set, but its client isn't installed: pip install 'weaver-ai[redis]'"
         )
     elif settings.redis_url is not None:
-        yield Finding("warning", "WEAVER_REDIS_URL only adds Redis to /health: tasks are kept in the gateway's process")
+        yield Finding("warning", "WEAVER_REDIS_URL is set: tasks wait in Redis until a 'weaver worker' runs them")
     if settings.host not in _LOOPBACK and not settings.api_keys:
         yield Finding("warning", f"whoever reaches {settings.host} can run the agents: set WEAVER_API_KEYS")
     if find_spec("fastapi") is None:

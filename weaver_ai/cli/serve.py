@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import argparse
 import errno
-import os
 import shlex
 import signal
 import socket
 import sys
-import threading
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from weaver_ai import __version__
+from weaver_ai.cli.leaving import leave_within
 from weaver_ai.errors import MissingExtra, SettingsError
 
 if TYPE_CHECKING:
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["add_to", "run"]
 
-# Taken before Logfire is imported, which puts one there that waits for its exporters first.
-_exit_now = os._exit
 _LOG_LEVELS = ("critical", "error", "warning", "info", "debug")
 
 
@@ -45,6 +42,7 @@ def add_to(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument("--host", help="address to bind (WEAVER_HOST, 127.0.0.1)")
     parser.add_argument("--port", type=int, help="port to bind, 0 for a free one (WEAVER_PORT, 8000)")
+    parser.add_argument("--redis", metavar="URL", help="keep tasks in this Redis, for workers (WEAVER_REDIS_URL)")
     parser.add_argument("--log-level", choices=_LOG_LEVELS, default="warning", help="of the server's log (warning)")
     parser.set_defaults(run=run)
 
@@ -57,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
     from weaver_ai.agents import load_target
     from weaver_ai.settings import load_settings
 
-    given = {"host": options.host, "port": options.port, "target": options.target}
+    given = {"host": options.host, "port": options.port, "target": options.target, "redis_url": options.redis}
     settings = load_settings(**{name: value for name, value in given.items() if value is not None})
     sys.path.insert(0, str(Path.cwd()))  # as `python -m` has it: the user's package needn't be installed
     weaver = load_target(settings.target)
@@ -109,19 +107,8 @@ def _serve(settings: Settings, weaver: Weaver, listener: socket.socket, log_leve
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _nothing)
     server.run(sockets=[listener])
-    _leave_within(max(1.0, Budget(settings.shutdown_grace_seconds).flush))
+    leave_within(max(1.0, Budget(settings.shutdown_grace_seconds).flush))
     return 0
-
-
-def _leave_within(seconds: float) -> None:
-    """End the process then, whatever still holds it.
-
-    Python waits for threads without a limit, and a tool that blocks in one can't be cancelled; exporters of telemetry
-    may retry in their exit hooks. Work has been cancelled and telemetry flushed by now.
-    """
-    guard = threading.Timer(seconds, _exit_now, args=(0,))
-    guard.daemon = True
-    guard.start()
 
 
 def _nothing(_number: int, _frame: FrameType | None) -> None:
@@ -140,12 +127,24 @@ def _banner(settings: Settings, runner: Runner, telemetry: Telemetry, url: str) 
     if weaver.workflows:
         yield f"  workflows  {', '.join(weaver.workflows)}"
     yield f"  models     {_models(runner)}"
-    yield f"  engine     embedded: {settings.task_concurrency} tasks at a time, kept in this process"
+    yield f"  engine     {_engine(settings)}"
     yield f"  telemetry  {telemetry.name}, {telemetry.environment}"
     yield f"  look       {url}/docs   {url}/health   {url}/metrics"
     if curl := _curl(settings, weaver, url):
         yield "Try it:"
         yield f"  {curl}"
+
+
+def _engine(settings: Settings) -> str:
+    from weaver_ai.tasks.choose import shown_redis
+
+    if settings.redis_url is None:
+        return f"embedded: {settings.task_concurrency} tasks at a time, kept in this process"
+    return f"docket on {shown_redis(settings)}: tasks are run by 'weaver worker{_argument(settings.target)}'"
+
+
+def _argument(target: str | None) -> str:
+    return f" {shlex.quote(target)}" if target is not None else ""
 
 
 def _models(runner: Runner) -> str:

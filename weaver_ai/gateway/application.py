@@ -14,6 +14,7 @@ from weaver_ai import __version__
 from weaver_ai.agents import Runner, Weaver, task_handler
 from weaver_ai.gateway.auth import BearerAuth
 from weaver_ai.gateway.context import RequestContext
+from weaver_ai.gateway.engine_metrics import EngineMetrics
 from weaver_ai.gateway.failures import UnhandledErrors, handle_errors
 from weaver_ai.gateway.health import Check, RedisCheck, checks_of
 from weaver_ai.gateway.lifecycle import Lifecycle
@@ -24,6 +25,7 @@ from weaver_ai.gateway.service import Service
 from weaver_ai.gateway.shutdown import Budget, drain_before_exit
 from weaver_ai.settings import Settings
 from weaver_ai.tasks import EmbeddedEngine, Engine
+from weaver_ai.tasks.choose import redis_engine
 from weaver_ai.telemetry import Telemetry, configure_telemetry, fastapi_telemetry, instrument_all, log_info, log_warning
 
 __all__ = ["create_app"]
@@ -51,15 +53,20 @@ def create_app(
         settings: already read; nothing below reads the environment.
         weaver: what is served.
         telemetry: as `configure_telemetry` gave it; without it, it is configured from the settings.
-        engine: runs the tasks and is drained when the lifespan ends; without it, they run in this process.
+        engine: runs the tasks and is drained when the lifespan ends; without it, workers run them where a Redis is
+            set, and this process where none is.
 
     Raises:
         SettingsError: an agent's model is unknown, or its provider isn't configured.
+        MissingExtra: a Redis is set, and what it needs isn't installed.
     """
     telemetry = telemetry or configure_telemetry(settings)
     budget = Budget(settings.shutdown_grace_seconds)
     runner = Runner(weaver, settings)
     runner.prepare()
+    own = None  # closed here, for it was made here
+    if engine is None and settings.redis_url is not None:
+        engine = own = redis_engine(settings, unwind_seconds=budget.unwind)
     engine = engine or EmbeddedEngine(
         task_handler(runner),
         concurrency=settings.task_concurrency,
@@ -87,6 +94,8 @@ def create_app(
         async with AsyncExitStack() as stack:
             if redis is not None:
                 stack.push_async_callback(redis.aclose)
+            if own is not None:
+                stack.push_async_callback(own.aclose)
             stack.push_async_callback(runner.aclose)
             async with _running(service, budget):
                 yield
@@ -136,12 +145,14 @@ async def _running(service: Service, budget: Budget) -> AsyncIterator[None]:
         await drained
 
     await engine.start()
+    measuring = asyncio.create_task(EngineMetrics(engine, service.telemetry).refresh(), name="weaver engine metrics")
     lifecycle.phase = "serving"
     try:
-        with drain_before_exit(begin=lifecycle.refuse, drain=drain):
+        with drain_before_exit(begin=lifecycle.refuse, drain=drain, leave_seconds=budget.flush + budget.leave):
             yield
     finally:
         await drain()
+        measuring.cancel()
         lifecycle.phase = "stopped"
         await asyncio.to_thread(service.telemetry.flush, budget.flush)
 

@@ -179,7 +179,7 @@ class DocketEngine:
             queued=sum(survey.queued.values()),
             running=survey.running,
             detail={
-                "queued": {**survey.queued},
+                "queued": dict[str, JsonValue](survey.queued.items()),
                 "workers": [_worker(beat) for beat in survey.workers],
             },
         )
@@ -187,6 +187,15 @@ class DocketEngine:
     async def failed(self, limit: int = 100) -> list[TaskRecord]:
         """Dead letters: the tasks that failed and can still be read, the latest first."""
         return await self.records.failed(limit)
+
+    async def past_events(self, task_id: str) -> list[TaskEvent]:
+        """The events that a task has had so far and that are kept."""
+        found: list[TaskEvent] = []
+        while True:
+            page = await self.records.events(task_id, int(found[-1].id) if found else 0)
+            found += page.events
+            if page.ended or not page.events:
+                return found
 
     async def retry(self, task_id: str) -> TaskState:
         """Put a failed task back; gives the state that it had, for a task in another state is left alone."""
@@ -196,38 +205,39 @@ class DocketEngine:
         return before
 
     async def _known(self, request: TaskRequest, fingerprint: str) -> TaskRecord | None:
-        if request.idempotency_key is None or self._stack is None:
+        key = request.idempotency_key
+        if key is None or self._stack is None:
             return None
-        known = await self.records.known(request.idempotency_key)
-        if known is None:
-            return None
-        if known[0] != fingerprint:
-            raise _conflict(request.idempotency_key)
-        return await self.records.read(known[1])
+
+        async def look() -> TaskRecord | None:
+            if (known := await self.records.known(key)) is None:
+                return None
+            if known[0] != fingerprint:
+                raise _conflict(key)
+            return await self.records.read(known[1])
+
+        return await persist(look, _OUTAGE_SECONDS)
 
     async def _accept(self, record: TaskRecord, fingerprint: str) -> TaskRecord:
-        """Take the task and add its turn, each as often as a short outage needs: both have the task's own id."""
-        accepted = Accepted("accepted", record.id)
+        """Take the task and add its turn, as often as a short outage needs: both have the task's own id."""
 
-        async def take() -> bool:
-            nonlocal accepted
+        async def take() -> TaskRecord:
             accepted = await self.records.accept(record, fingerprint, self._queue_size)
-            if accepted.verdict == "accepted":
+            if accepted.record is not None:
                 await self._turns.add(record.id)
-            return True
+                return accepted.record
+            if accepted.known is not None:
+                return await self.records.read(accepted.known)
+            if accepted.verdict == "conflict":
+                raise _conflict(record.idempotency_key or "")
+            raise await self._full(accepted)
 
-        await persist(take, _OUTAGE_SECONDS)
-        if accepted.verdict == "conflict":
-            raise _conflict(record.idempotency_key or "")
-        if accepted.verdict == "full":
-            raise await self._full(accepted.detail)
-        return await self.records.read(accepted.detail)
+        return await persist(take, _OUTAGE_SECONDS)
 
-    async def _full(self, detail: str) -> QueueFull:
-        queued, mean_micros = map(int, detail.split())
+    async def _full(self, accepted: Accepted) -> QueueFull:
         places = sum(beat.concurrency for beat in (await self.records.survey()).workers) or 1
-        seconds = round(min(max(mean_micros / 1_000_000 * queued / places, 1.0), 60.0), 1)
-        return QueueFull(f"{queued} tasks are waiting already", retry_after=seconds)
+        seconds = round(min(max(accepted.mean_seconds * accepted.waiting / places, 1.0), 60.0), 1)
+        return QueueFull(f"{accepted.waiting} tasks are waiting already", retry_after=seconds)
 
     def _refuse_if_closed(self) -> None:
         if self._drain is not None:

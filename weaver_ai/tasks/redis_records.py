@@ -53,10 +53,19 @@ _OUTCOME: Final[TypeAdapter[TaskOutcome]] = TypeAdapter(TaskOutcome)
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What came of a submission; `detail` is an id, or for a full queue the tasks that wait and their mean time."""
+    """What came of a submission.
+
+    Attributes:
+        record: the task as it was accepted.
+        known: the task that the idempotency key stands for.
+        waiting: how many tasks wait, when that is too many; `mean_seconds` is how long one took lately.
+    """
 
     verdict: Literal["accepted", "known", "conflict", "full"]
-    detail: str
+    record: TaskRecord | None = None
+    known: str | None = None
+    waiting: int = 0
+    mean_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +142,16 @@ class RedisRecords:
             to_json({"priority": record.priority}),
             quiet=False,
         )
-        return Accepted(verdict.decode(), detail.decode())
+        match verdict:
+            case b"accepted":
+                return Accepted("accepted", record=record.but(created_at=_time(detail)))
+            case b"known":
+                return Accepted("known", known=detail.decode())
+            case b"full":
+                waiting, mean_micros = detail.split()
+                return Accepted("full", waiting=int(waiting), mean_seconds=int(mean_micros) / 1_000_000)
+            case _:
+                return Accepted("conflict")
 
     async def known(self, key: str) -> tuple[str, str] | None:
         """The fingerprint and the task that an idempotency key stands for."""

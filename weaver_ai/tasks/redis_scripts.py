@@ -60,13 +60,14 @@ end
 """
 
 # id, priority, request, fingerprint, idempotency key, its seconds, queue size, told
-# -> {what came of it, an id or a number}
+# -> {what came of it, its time, the known task's id, or the tasks that wait and their mean time}
 ACCEPT: Final = (
     _PRELUDE
     + """
 local id, priority, request, fingerprint = ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local name, seconds, size, told = ARGV[7], ARGV[8], tonumber(ARGV[9]), ARGV[10]
-if redis.call('EXISTS', key('task', id)) == 1 then return {'accepted', id} end
+local before = redis.call('HGET', key('task', id), 'created')
+if before then return {'accepted', before} end
 if name ~= '' then
   local known = redis.call('GET', key('key', name))
   if known then
@@ -83,7 +84,7 @@ redis.call('HSET', key('task', id), 'request', request, 'state', 'queued', 'prio
 redis.call('RPUSH', key('queue', priority), id)
 tell(id, 'task.queued', told)
 if name ~= '' then redis.call('SET', key('key', name), fingerprint .. ' ' .. id, 'EX', seconds) end
-return {'accepted', id}
+return {'accepted', now}
 """
 )
 

@@ -8,7 +8,7 @@ import os
 import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Final
+from typing import Final, TypeVar
 from uuid import uuid4
 
 from pydantic import JsonValue
@@ -23,6 +23,8 @@ from weaver_ai.tasks.turns import Turns, TurnTaker
 from weaver_ai.telemetry.logs import log_error, log_warning
 
 __all__ = ["TaskWorker", "persist"]
+
+AnswerT = TypeVar("AnswerT")
 
 _OUTAGE_SECONDS: Final = 600.0
 _FIRST_PAUSE: Final = 0.05
@@ -256,7 +258,7 @@ def _outcome_of(job: _Job) -> TaskOutcome:
     return checked_outcome(attempt.result(), job.record)
 
 
-async def persist(ask: Callable[[], Awaitable[bool]], seconds: float = _OUTAGE_SECONDS) -> bool:
+async def persist(ask: Callable[[], Awaitable[AnswerT]], seconds: float = _OUTAGE_SECONDS) -> AnswerT:
     """Ask until Redis answers: what came of a task was paid for.
 
     Raises:

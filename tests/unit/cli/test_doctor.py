@@ -132,7 +132,7 @@ def test_what_is_wrong(settings: dict[str, Any], text: str) -> None:
         ),
         (
             {"redis_url": "redis://localhost", "openai_api_key": SECRET},
-            "WEAVER_REDIS_URL only adds Redis to /health: tasks are kept in the gateway's process",
+            "WEAVER_REDIS_URL is set: tasks wait in Redis until a 'weaver worker' runs them",
         ),
         (
             {"logfire_token": SECRET, "logfire_send_to_cloud": True, "openai_api_key": SECRET},

@@ -1,0 +1,97 @@
+"""`weaver tasks`: what failed on Redis, and putting it back."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from weaver_ai.tasks import TaskRecord
+    from weaver_ai.tasks.docket_engine import DocketEngine
+
+__all__ = ["add_to"]
+
+_FAILED = 1
+
+
+def add_to(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the verb and its actions."""
+    parser = verbs.add_parser(
+        "tasks",
+        help="list failed tasks on Redis, show one, put one back",
+        description="Dead letters: the tasks on Redis that failed and can still be read (WEAVER_TASK_TTL_SECONDS).",
+    )
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    listing = actions.add_parser("list", help="the failed tasks, the latest first")
+    listing.add_argument("--limit", type=int, default=50, metavar="N", help="at most N of them (50)")
+    listing.set_defaults(run=_running(lambda engine, options: _list(engine, options.limit)))
+    show = actions.add_parser("show", help="everything about one task, as JSON")
+    show.add_argument("task", metavar="TASK", help="its id")
+    show.set_defaults(run=_running(lambda engine, options: _show(engine, options.task)))
+    retry = actions.add_parser("retry", help="put failed tasks back to the end of their queues")
+    retry.add_argument("tasks", nargs="+", metavar="TASK", help="their ids")
+    retry.set_defaults(run=_running(lambda engine, options: _retry(engine, options.tasks)))
+    for action in (listing, show, retry):
+        action.add_argument("--redis", metavar="URL", help="Redis (WEAVER_REDIS_URL)")
+
+
+def _running(
+    act: Callable[[DocketEngine, argparse.Namespace], Awaitable[int]],
+) -> Callable[[argparse.Namespace], int]:
+    def run(options: argparse.Namespace) -> int:
+        from weaver_ai.settings import load_settings
+        from weaver_ai.tasks.choose import redis_engine
+
+        settings = load_settings(**({} if options.redis is None else {"redis_url": options.redis}))
+        engine = redis_engine(settings, unwind_seconds=1.0)
+        return asyncio.run(_with(engine, options))
+
+    async def _with(engine: DocketEngine, options: argparse.Namespace) -> int:
+        await engine.start()
+        try:
+            return await act(engine, options)
+        finally:
+            await engine.aclose()
+
+    return run
+
+
+async def _list(engine: DocketEngine, limit: int) -> int:
+    print("\n".join(_table(await engine.failed(limit))))
+    return 0
+
+
+def _table(records: list[TaskRecord]) -> Iterator[str]:
+    if not records:
+        yield "no failed tasks"
+        return
+    width = max(len(record.capability) for record in records)
+    for record in records:
+        when = "" if record.finished_at is None else f"{record.finished_at:%Y-%m-%d %H:%M:%S}"
+        why = "" if record.error is None else f"{record.error.code}: {record.error.message}"
+        yield f"{record.id}  {when}  {record.capability:<{width}}  attempts {record.attempts}  {why}"
+
+
+async def _show(engine: DocketEngine, task_id: str) -> int:
+    record = await engine.status(task_id)
+    events = [
+        {"id": event.id, "type": event.type, "time": event.time.isoformat(), "data": dict(event.data)}
+        for event in await engine.past_events(task_id)
+    ]
+    print(json.dumps({**json.loads(record.to_json()), "events": events}, indent=2, ensure_ascii=False))
+    return 0
+
+
+async def _retry(engine: DocketEngine, task_ids: list[str]) -> int:
+    code = 0
+    for task_id in task_ids:
+        state = await engine.retry(task_id)
+        if state == "failed":
+            print(f"{task_id} is queued again")
+        else:
+            print(f"{task_id} is {state}: only a failed task can be put back")
+            code = _FAILED
+    return code

@@ -1,0 +1,110 @@
+"""`weaver worker`: runs the tasks that gateways took, until SIGTERM drains it."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from weaver_ai import __version__
+from weaver_ai.cli.leaving import leave_within
+from weaver_ai.errors import MissingExtra
+
+if TYPE_CHECKING:
+    from weaver_ai.agents import Runner, Weaver
+    from weaver_ai.gateway.shutdown import Budget
+    from weaver_ai.settings import Settings
+    from weaver_ai.tasks.docket_engine import DocketEngine
+    from weaver_ai.telemetry import Telemetry
+
+__all__ = ["add_to", "run"]
+
+
+def add_to(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the verb."""
+    parser = verbs.add_parser(
+        "worker",
+        help="run the tasks that gateways took, from Redis",
+        description="Run tasks from Redis; any number of workers on any number of machines. SIGTERM drains it: running "
+        "tasks go on for WEAVER_SHUTDOWN_GRACE_SECONDS, the rest goes to other workers.",
+    )
+    parser.add_argument(
+        "target", nargs="?", metavar="TARGET", help="module:attribute of the Weaver object that the gateways serve"
+    )
+    parser.add_argument("--redis", metavar="URL", help="Redis (WEAVER_REDIS_URL)")
+    parser.add_argument("--concurrency", type=int, metavar="N", help="tasks at a time (WEAVER_TASK_CONCURRENCY, 16)")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Work until SIGTERM or SIGINT; both end it with 0 once it has drained."""
+    if find_spec("pydantic_ai") is None:
+        raise MissingExtra("'weaver worker'", "gateway")
+    from weaver_ai.agents import Runner, load_target, task_handler
+    from weaver_ai.gateway.shutdown import Budget
+    from weaver_ai.settings import load_settings
+    from weaver_ai.tasks.choose import redis_engine
+    from weaver_ai.telemetry import configure_telemetry, instrument_all
+
+    given = {"target": options.target, "redis_url": options.redis, "task_concurrency": options.concurrency}
+    settings = load_settings(**{name: value for name, value in given.items() if value is not None})
+    sys.path.insert(0, str(Path.cwd()))  # as `python -m` has it: the user's package needn't be installed
+    weaver = load_target(settings.target)
+    telemetry = configure_telemetry(settings)
+    runner = Runner(weaver, settings)
+    runner.prepare()
+    budget = Budget(settings.shutdown_grace_seconds)
+    engine = redis_engine(
+        settings, task_handler(runner), unwind_seconds=budget.unwind, capabilities=sorted(_capabilities(weaver))
+    )
+    instrument_all()
+    with asyncio.Runner(loop_factory=_loop_factory()) as loop:
+        loop.run(_work(settings, runner, engine, telemetry, budget))
+    leave_within(max(1.0, budget.flush))
+    return 0
+
+
+async def _work(settings: Settings, runner: Runner, engine: DocketEngine, telemetry: Telemetry, budget: Budget) -> None:
+    from weaver_ai.telemetry import log_info
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await engine.start()
+    health = await engine.health()
+    print("\n".join(_banner(settings, runner, telemetry)), flush=True)
+    if health.latency is None:
+        print(f"  waiting    {health.reason}", flush=True)
+    await stop.wait()
+    report = await engine.drain(budget.work)
+    log_info("drained", tasks_finished=len(report.finished), tasks_handed_back=len(report.handed_back))
+    await engine.aclose()
+    await runner.aclose()
+    await asyncio.to_thread(telemetry.flush, budget.flush)
+
+
+def _banner(settings: Settings, runner: Runner, telemetry: Telemetry) -> Iterator[str]:
+    from weaver_ai.tasks.choose import shown_redis
+
+    yield f"weaver {__version__} works for {settings.target or 'the built-in support desk'}"
+    yield f"  serves     {', '.join(sorted(_capabilities(runner.weaver))) or 'nothing'}"
+    yield f"  engine     docket on {shown_redis(settings)}: {settings.task_concurrency} tasks at a time"
+    yield f"  telemetry  {telemetry.name}, {telemetry.environment}"
+
+
+def _capabilities(weaver: Weaver) -> list[str]:
+    return list(weaver.capabilities)
+
+
+def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
+    if find_spec("uvloop") is None:
+        return None
+    import uvloop
+
+    return uvloop.Loop

@@ -1,0 +1,60 @@
+"""What the engine says of its tasks and workers, as metrics."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from opentelemetry.metrics import CallbackOptions, Observation
+
+from weaver_ai.tasks import Engine, EngineHealth
+from weaver_ai.telemetry import Telemetry, names
+
+__all__ = ["EngineMetrics"]
+
+_EVERY_SECONDS: Final = 2.0
+_WORKER_STATES: Final = ("ok", "draining", "silent", "stuck")
+
+
+class EngineMetrics:
+    """Asks the engine every two seconds; an exporter or a scraper gets its last answer."""
+
+    def __init__(self, engine: Engine, telemetry: Telemetry) -> None:
+        self._engine = engine
+        self._last: EngineHealth | None = None
+        meter = telemetry.meter_provider.get_meter("weaver_ai")
+        meter.create_observable_gauge(
+            names.METRIC_TASK_QUEUED, [self._queued], unit="{task}", description="Tasks that wait."
+        )
+        meter.create_observable_gauge(
+            names.METRIC_TASK_RUNNING, [self._running], unit="{task}", description="Tasks that run."
+        )
+        meter.create_observable_gauge(
+            names.METRIC_WORKER_COUNT, [self._workers], unit="{worker}", description="Workers, by state."
+        )
+
+    async def refresh(self) -> None:
+        """Ask again and again, until cancelled."""
+        while True:
+            self._last = await self._engine.health()
+            await asyncio.sleep(_EVERY_SECONDS)
+
+    def _known(self) -> EngineHealth | None:
+        # Without a server there is no latency; with one, an answer without it is no answer, and no count is zero.
+        last = self._last
+        return last if last is not None and (last.latency is not None or last.state == "ok") else None
+
+    def _queued(self, _options: CallbackOptions) -> Iterable[Observation]:
+        return [] if (known := self._known()) is None else [Observation(known.queued)]
+
+    def _running(self, _options: CallbackOptions) -> Iterable[Observation]:
+        return [] if (known := self._known()) is None else [Observation(known.running)]
+
+    def _workers(self, _options: CallbackOptions) -> Iterable[Observation]:
+        known = self._known()
+        if known is None or not isinstance(workers := known.detail.get("workers"), list):
+            return []
+        states = Counter(str(worker["state"]) for worker in workers if isinstance(worker, Mapping))
+        return [Observation(states[state], {names.WORKER_STATE: state}) for state in _WORKER_STATES]
