@@ -25,14 +25,10 @@ from weaver_ai.spans.otlp_fields import (
 
 __all__ = ["DataPoint", "PointKind", "points_of_json"]
 
-PointKind: TypeAlias = Literal["gauge", "counter", "up_down_counter", "histogram", "summary"]
+PointKind: TypeAlias = Literal["gauge", "counter", "up_down_counter", "histogram"]
 
 _TEMPORALITIES: Final = ("UNSPECIFIED", "DELTA", "CUMULATIVE")
-_HISTOGRAMS: Final[Mapping[str, PointKind]] = {
-    "histogram": "histogram",
-    "exponentialHistogram": "histogram",
-    "summary": "summary",
-}
+_HISTOGRAMS: Final = ("histogram", "exponentialHistogram", "summary")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,8 +36,8 @@ class DataPoint:
     """What one time series said in one export. Equal only to itself.
 
     Attributes:
-        value: a gauge's last value; a sum; of histograms and summaries the sum of what was recorded.
-        count: how many measurements a histogram or a summary holds; None for what doesn't say.
+        value: a gauge's last value; a sum; of a histogram, or a summary, the sum of what was recorded.
+        count: how many measurements a histogram holds; None for the other kinds.
         is_delta: it tells of the time since the last export, not since `start`.
         start: nanoseconds since the epoch.
     """
@@ -110,13 +106,13 @@ def _data(entry: Mapping[str, object]) -> Iterator[tuple[PointKind, Mapping[str,
         data = as_object(entry["sum"], "sum")
         is_monotonic = "isMonotonic" in data and boolean(data, "isMonotonic")
         yield ("counter" if is_monotonic else "up_down_counter"), data
-    for name, kind in _HISTOGRAMS.items():
+    for name in _HISTOGRAMS:
         if name in entry:
-            yield kind, as_object(entry[name], name)
+            yield "histogram", as_object(entry[name], name)
 
 
 def _point(metric: _Metric, entry: Mapping[str, object]) -> DataPoint:
-    counts = metric.kind in {"histogram", "summary"}
+    counts = metric.kind == "histogram"
     return DataPoint(
         name=metric.name,
         kind=metric.kind,

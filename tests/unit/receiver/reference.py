@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
@@ -14,6 +16,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from weaver_ai.receiver.schema import MESSAGES
 from weaver_ai.spans import Span
 
 PACKAGE = "opentelemetry.proto."
@@ -115,3 +118,34 @@ def plain(item: Any) -> Any:
     if isinstance(item, Span) or hasattr(item, "__slots__"):
         return {name: plain(getattr(item, name)) for name in item.__slots__}
     return item
+
+
+@cache
+def pruned() -> Mapping[str, type[Message]]:
+    """The messages as protobuf's library would have them, had they only the fields that are in the schema."""
+    real: dict[str, Descriptor] = {}
+    for request in REQUESTS.values():
+        descriptors(request.DESCRIPTOR, real)
+    enum = descriptor_pb2.EnumDescriptorProto(name="Any", value=[{"name": "ANY", "number": 0}])
+    file = descriptor_pb2.FileDescriptorProto(name="pruned.proto", syntax="proto3", enum_type=[enum])
+    for name, fields in MESSAGES.items():
+        message = file.message_type.add(name=_flat(name))
+        for number, field in fields.items():
+            described = real[PACKAGE + name].fields_by_number[number]
+            added = message.field.add(name=described.name, number=number, type=described.type)
+            added.label = added.LABEL_REPEATED if field.is_repeated else added.LABEL_OPTIONAL
+            if field.kind in {"message", "enum"}:
+                added.type_name = _flat(field.message) if field.message else "Any"
+            if field.oneof:
+                groups = [group.name for group in message.oneof_decl]
+                if field.oneof not in groups:
+                    message.oneof_decl.add(name=field.oneof)
+                    groups.append(field.oneof)
+                added.oneof_index = groups.index(field.oneof)
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return {name: message_factory.GetMessageClass(pool.FindMessageTypeByName(_flat(name))) for name in MESSAGES}
+
+
+def _flat(name: str) -> str:
+    return name.replace(".", "_")

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as ProtoSpan
 
-from tests.unit.receiver.reference import PACKAGE, REQUESTS, as_json, descriptors, messages, name_of, plain
+from tests.unit.receiver.reference import PACKAGE, REQUESTS, as_json, descriptors, messages, name_of, plain, pruned
 from weaver_ai.receiver.logs import logs_of_json
 from weaver_ai.receiver.metrics import points_of_json
 from weaver_ai.receiver.schema import MESSAGES
@@ -98,7 +98,7 @@ def outcome(kind: type[Message], data: bytes) -> object:
 
 
 def reference(kind: type[Message], data: bytes) -> object:
-    message = kind()
+    message = pruned()[name_of(kind)]()
     try:
         message.ParseFromString(data)
     except DecodeError:
