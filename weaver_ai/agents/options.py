@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import JsonValue, TypeAdapter
-from pydantic_ai import DeferredToolRequests, DeferredToolResults, StructuredDict
+from pydantic_ai import DeferredToolRequests, DeferredToolResults, PromptedOutput, StructuredDict
 from pydantic_ai.exceptions import UserError
 from pydantic_ai.messages import ModelMessage, ModelResponse, ToolCallPart, ToolReturnPart
 from pydantic_ai.settings import ModelSettings
@@ -17,7 +17,7 @@ from pydantic_core import to_json
 from weaver_ai.agents.registry import RegisteredAgent
 from weaver_ai.errors import InvalidInput
 
-__all__ = ["RunOptions", "output_type_of", "prompt_of", "tool_results_of"]
+__all__ = ["RunOptions", "model_settings_of", "output_type_of", "prompt_of", "tool_results_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +32,7 @@ class RunOptions:
         model_settings: temperature and the like; they go over the agent's own.
         instructions: added to the agent's.
         output_schema: JSON schema of an object that the answer has to be, in place of the agent's own output.
+        json_object: the answer has to be a JSON object, whichever; an agent whose own output is one keeps it.
     """
 
     timeout_seconds: float | None = None
@@ -41,6 +42,7 @@ class RunOptions:
     model_settings: ModelSettings | None = None
     instructions: str | None = None
     output_schema: Mapping[str, Any] | None = None
+    json_object: bool = False
 
 
 def prompt_of(entry: RegisteredAgent, value: object, options: RunOptions) -> str | None:
@@ -56,12 +58,36 @@ def prompt_of(entry: RegisteredAgent, value: object, options: RunOptions) -> str
 
 
 def output_type_of(entry: RegisteredAgent, options: RunOptions) -> Any:
-    if options.output_schema is None and not options.tools:
+    if options.output_schema is not None:
+        own = _structured(options.output_schema)
+    elif options.json_object and not _is_object(entry):
+        own = PromptedOutput(_ANY_OBJECT, template=_ONE_OBJECT)
+    elif options.tools:
+        own = entry.agent.output_type
+    else:
         return None
-    own = entry.agent.output_type if options.output_schema is None else _structured(options.output_schema)
     if not options.tools:
         return own
     return [*own, DeferredToolRequests] if isinstance(own, list | tuple) else [own, DeferredToolRequests]
+
+
+_ANY_OBJECT = StructuredDict({"type": "object"}, name="json_object")
+_ONE_OBJECT = "Answer with one JSON object and nothing else: no text around it, no Markdown."
+
+
+def _is_object(entry: RegisteredAgent) -> bool:
+    return entry.agent.output_json_schema().get("type") == "object"
+
+
+def model_settings_of(options: RunOptions) -> ModelSettings | Callable[[object], ModelSettings] | None:
+    """The settings, told anew at each step when they force a tool.
+
+    Pydantic-ai refuses a fixed choice under which no run could end; but a call of the caller's own tool ends it.
+    """
+    settings = options.model_settings
+    if settings is None or not isinstance(settings.get("tool_choice"), list):
+        return settings
+    return lambda _context: settings
 
 
 def _structured(schema: Mapping[str, Any]) -> Any:

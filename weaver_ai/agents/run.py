@@ -18,7 +18,7 @@ from pydantic_ai.toolsets import ExternalToolset
 from weaver_ai.agents.events import RunEvent, RunFinished, RunStarted, StepFinished, StepStarted
 from weaver_ai.agents.job import Job
 from weaver_ai.agents.models import Models, ProviderStatus, is_offline, leaves
-from weaver_ai.agents.options import RunOptions, output_type_of, prompt_of, tool_results_of
+from weaver_ai.agents.options import RunOptions, model_settings_of, output_type_of, prompt_of, tool_results_of
 from weaver_ai.agents.part import Part, cost_of, json_of
 from weaver_ai.agents.registry import Entry, RegisteredAgent, RegisteredWorkflow, Weaver
 from weaver_ai.agents.result import Ledger, RunResult, Step, Usage
@@ -223,7 +223,7 @@ class Runner:
                     usage=usage,
                     message_history=list(options.history) or None,
                     instructions=options.instructions,
-                    model_settings=options.model_settings,
+                    model_settings=model_settings_of(options),
                     output_type=output_type_of(entry, options),
                     toolsets=[ExternalToolset(list(options.tools))] if options.tools else None,
                     deferred_tool_results=tool_results_of(options),

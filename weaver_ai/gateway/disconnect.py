@@ -13,9 +13,14 @@ from starlette.types import Receive
 from weaver_ai.gateway.lifecycle import Lifecycle, shutting_down
 from weaver_ai.gateway.problems import CLIENT_CLOSED_REQUEST
 
-__all__ = ["run_while_connected", "wait_for_disconnect"]
+__all__ = ["client_left", "run_while_connected", "wait_for_disconnect"]
 
 T = TypeVar("T")
+
+
+def client_left() -> HTTPException:
+    """What becomes of a request whose client has gone; only logs, spans and metrics see it."""
+    return HTTPException(CLIENT_CLOSED_REQUEST, "the client closed the connection before the answer was there")
 
 
 async def wait_for_disconnect(receive: Receive) -> None:
@@ -37,12 +42,12 @@ async def run_while_connected(request: Request, lifecycle: Lifecycle, work: Coro
         with lifecycle.track(run):
             await asyncio.wait({run, watcher}, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        client_left = watcher.done() and not run.done()
+        has_left = watcher.done() and not run.done()
         for task in (run, watcher):
             task.cancel()
         await asyncio.wait({run, watcher})
-    if client_left:
-        raise HTTPException(CLIENT_CLOSED_REQUEST, "the client closed the connection before the answer was there")
+    if has_left:
+        raise client_left()
     if run.cancelled():
         raise shutting_down()
     return run.result()

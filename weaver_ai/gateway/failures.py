@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from opentelemetry import trace
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from weaver_ai.errors import WeaverError
@@ -17,6 +18,8 @@ from weaver_ai.gateway.problems import Described, ProblemResponse, problem_of
 from weaver_ai.telemetry import log_error, log_warning, names, record_validation_errors
 
 __all__ = ["UnhandledErrors", "handle_errors", "report"]
+
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
 def report(error: BaseException, scope: Scope, known_fields: Sequence[str] = ()) -> Described:
@@ -49,6 +52,8 @@ def handle_errors(app: FastAPI) -> None:
     """Answer every error that a route or the router raises with a problem."""
 
     async def answer(request: Request, error: Exception) -> Response:
+        if isinstance(error, HTTPException) and error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            error.headers = {"allow": ", ".join(_allowed(request))}
         return ProblemResponse(report(error, request.scope, _known_fields(request)))
 
     for kind in (WeaverError, HTTPException, RequestValidationError):
@@ -82,6 +87,13 @@ class UnhandledErrors:
             if started:  # too late for a status: the server cuts the connection, which tells the client
                 raise
             await ProblemResponse(described)(scope, receive, send)
+
+
+def _allowed(request: Request) -> list[str]:
+    """The methods of the path, of all its routes: the router tells only those of the first one that it met."""
+    scopes = [{**request.scope, "method": method} for method in _METHODS]
+    routes = request.app.router.routes
+    return [scope["method"] for scope in scopes if any(route.matches(scope)[0] is Match.FULL for route in routes)]
 
 
 def _known_fields(request: Request) -> list[str]:

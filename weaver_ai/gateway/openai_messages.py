@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from pydantic_ai.messages import (
+    BinaryContent,
     ImageUrl,
     ModelMessage,
     ModelRequest,
@@ -28,10 +29,14 @@ from weaver_ai.errors import InvalidInput
 from weaver_ai.gateway.openai_schemas import (
     AssistantMessage,
     ChatRequest,
+    ImageContent,
     InstructionMessage,
+    JSONObjectFormat,
     JSONSchemaFormat,
     Message,
+    NamedToolChoice,
     TextContent,
+    TextFormat,
     ToolMessage,
     UserMessage,
 )
@@ -65,11 +70,13 @@ def ask_of(request: ChatRequest, entry: Entry) -> Ask:
             model_settings=_model_settings(request),
             instructions=_instructions(request.messages),
             output_schema=_output_schema(request),
+            json_object=isinstance(request.response_format, JSONObjectFormat),
         )
         return Ask(value, options)
-    for field in ("tools", "response_format"):
-        if getattr(request, field):
-            raise InvalidInput(f"{field}: the workflow {entry.name!r} takes none; an agent does")
+    if request.tools:
+        raise InvalidInput(f"tools: the workflow {entry.name!r} takes none; an agent does")
+    if not isinstance(request.response_format, TextFormat | None):
+        raise InvalidInput(f"response_format: the workflow {entry.name!r} has its own; an agent takes one")
     text = next((_text(each.content) for each in reversed(request.messages) if isinstance(each, UserMessage)), None)
     if text is None:
         raise InvalidInput("messages: none is the user's")
@@ -95,6 +102,8 @@ def conversation_of(messages: Sequence[Message]) -> tuple[list[ModelMessage], st
     if not isinstance(last, UserMessage | ToolMessage):
         raise InvalidInput("messages: the last one must be the user's or a tool's, for it is the one to answer")
     _require_results(said)
+    if isinstance(last, UserMessage) and not _says_something(last):
+        raise InvalidInput("messages: the last one is empty")
     if isinstance(last, UserMessage) and isinstance(last.content, str):
         return list(_history(said[:-1])), last.content
     return list(_history(said)), None
@@ -122,9 +131,16 @@ def _tools(request: ChatRequest) -> list[ToolDefinition]:
     ]
 
 
+_EVERY_PROVIDERS_TIERS: Final = ("auto", "default", "flex", "priority")
+
+
 def _model_settings(request: ChatRequest) -> ModelSettings:
-    """What the request says of the model call; what it doesn't say stays as the agent has it."""
+    """What the request says of the model call; what it doesn't say stays as the agent has it.
+
+    A name with `openai_` is for OpenAI's models, and another provider's pass over it.
+    """
     stop = [request.stop] if isinstance(request.stop, str) else request.stop
+    tier = "service_tier" if request.service_tier in _EVERY_PROVIDERS_TIERS else "openai_service_tier"
     named = {
         "max_tokens": request.max_completion_tokens or request.max_tokens,
         "temperature": request.temperature,
@@ -135,10 +151,26 @@ def _model_settings(request: ChatRequest) -> ModelSettings:
         "seed": request.seed,
         "stop_sequences": stop,
         "parallel_tool_calls": request.parallel_tool_calls,
+        "tool_choice": _forced_tools(request),
+        "thinking": False if request.reasoning_effort == "none" else request.reasoning_effort,
+        tier: request.service_tier,
+        "openai_text_verbosity": request.verbosity,
+        "openai_store": request.store,
+        "openai_user": request.user,
+        "openai_prediction": request.prediction,
+        "openai_prompt_cache_key": request.prompt_cache_key,
+        "openai_prompt_cache_retention": request.prompt_cache_retention,
     }
     settings = ModelSettings()
     settings.update({name: value for name, value in named.items() if value is not None})  # type: ignore[typeddict-item]
     return settings
+
+
+def _forced_tools(request: ChatRequest) -> list[str] | None:
+    """The client's tools of which the model has to call one."""
+    if isinstance(request.tool_choice, NamedToolChoice):
+        return [request.tool_choice.function.name]
+    return [tool.function.name for tool in request.tools or ()] if request.tool_choice == "required" else None
 
 
 def _history(messages: Sequence[_Said]) -> Iterator[ModelMessage]:
@@ -206,7 +238,23 @@ def _require_results(messages: Sequence[_Said]) -> None:
 def _prompt(message: UserMessage) -> Prompt:
     if isinstance(message.content, str):
         return message.content
-    return [each.text if isinstance(each, TextContent) else ImageUrl(each.image_url.url) for each in message.content]
+    return [each.text if isinstance(each, TextContent) else _picture(each) for each in message.content]
+
+
+def _picture(content: ImageContent) -> ImageUrl | BinaryContent:
+    url, detail = content.image_url.url, content.image_url.detail
+    extra = None if detail is None else {"detail": detail}
+    if not url.startswith("data:"):
+        return ImageUrl(url, vendor_metadata=extra)
+    picture = BinaryContent.from_data_uri(url)  # bytes: not every provider takes them as a URL
+    picture.vendor_metadata = extra
+    return picture
+
+
+def _says_something(message: UserMessage) -> bool:
+    if isinstance(message.content, str):
+        return bool(message.content.strip())
+    return any(not isinstance(each, TextContent) or each.text.strip() for each in message.content)
 
 
 def _text(content: str | Sequence[object]) -> str:

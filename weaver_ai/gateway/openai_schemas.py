@@ -1,14 +1,26 @@
 """The part of OpenAI's chat completions API that an agent can honour.
 
-What a request may hold and an agent can't honour is refused rather than ignored, except for hints that don't change
-an answer. Messages may hold more than is read here, for clients send back the messages that they were given.
+What a request may hold and an agent can't honour is refused rather than ignored, with the reason, except for hints
+that don't change an answer. Messages may hold more than is read here, for clients send back the messages that they
+were given.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import base64
+import re
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    model_validator,
+)
 
 from weaver_ai.gateway.schemas import Body
 
@@ -24,11 +36,16 @@ __all__ = [
     "CompletionUsage",
     "FinishReason",
     "FunctionCall",
+    "ImageContent",
     "InstructionMessage",
+    "JSONObjectFormat",
     "JSONSchemaFormat",
     "Message",
     "Model",
     "ModelList",
+    "NamedToolChoice",
+    "TextContent",
+    "TextFormat",
     "ToolCall",
     "ToolMessage",
     "UserMessage",
@@ -38,15 +55,37 @@ FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
 
 
 class TextContent(BaseModel):
+    """A piece of text."""
+
     type: Literal["text"]
     text: str
 
 
+_DATA_URL: Final = re.compile(r"data:image/[a-z0-9.+-]+;base64,(?P<data>.+)", re.ASCII | re.DOTALL)
+
+
+def _fetchable(url: str) -> str:
+    if re.match(r"https?://[^/\s]", url, re.IGNORECASE):
+        return url
+    if (inline := _DATA_URL.fullmatch(url)) is None:
+        raise ValueError("an image is named by an http: or https: URL, or given as 'data:image/<type>;base64,...'")
+    try:
+        base64.b64decode(inline["data"], validate=True)
+    except ValueError:
+        raise ValueError("the image's data isn't base64") from None
+    return url
+
+
 class ImageURL(BaseModel):
-    url: str = Field(min_length=1)
+    """Where a picture is, or the picture. Weaver downloads nothing: the model's provider does."""
+
+    url: Annotated[str, AfterValidator(_fetchable)]
+    detail: Literal["auto", "low", "high"] | None = None
 
 
 class ImageContent(BaseModel):
+    """A picture."""
+
     type: Literal["image_url"]
     image_url: ImageURL
 
@@ -80,7 +119,11 @@ class UserMessage(BaseModel):
     """What the user says; a workflow is given the text of the last one."""
 
     role: Literal["user"]
-    content: str | list[UserContent]
+    # Told apart first: a mistake in a part would otherwise be reported as no string, too.
+    content: Annotated[
+        Annotated[str, Tag("text")] | Annotated[list[UserContent], Field(min_length=1), Tag("parts")],
+        Discriminator(lambda content: "text" if isinstance(content, str) else "parts"),
+    ]
 
 
 class AssistantMessage(BaseModel):
@@ -119,12 +162,22 @@ class NamedFunction(BaseModel):
 
 
 class NamedToolChoice(BaseModel):
+    """The one tool that has to be called."""
+
     type: Literal["function"]
     function: NamedFunction
 
 
 class TextFormat(BaseModel):
+    """Text, as the agent gives it anyway."""
+
     type: Literal["text"]
+
+
+class JSONObjectFormat(BaseModel):
+    """Any JSON object, as the text of the answer."""
+
+    type: Literal["json_object"]
 
 
 class JSONSchema(BaseModel):
@@ -143,12 +196,32 @@ class JSONSchemaFormat(BaseModel):
     json_schema: JSONSchema
 
 
-ResponseFormat = Annotated[TextFormat | JSONSchemaFormat, Field(discriminator="type")]
+ResponseFormat = Annotated[TextFormat | JSONObjectFormat | JSONSchemaFormat, Field(discriminator="type")]
 
 
 class StreamOptions(BaseModel):
     include_usage: bool = False
     include_obfuscation: bool | None = None
+
+
+def _only(*allowed: object, why: str) -> BeforeValidator:
+    """Refuse any other value, and say why rather than what would have been valid."""
+
+    def check(value: object) -> object:
+        # By type too: 1 == True, and OpenAI's `n` is no boolean.
+        if not any(type(value) is type(each) and value == each for each in (None, *allowed)):
+            raise ValueError(why)
+        return value
+
+    return BeforeValidator(check)
+
+
+_ONE_ANSWER: Final = "an agent gives one answer: send the request again for another"
+_NO_LOGPROBS: Final = "log probabilities aren't given: an answer may come from several model calls"
+_TEXT_ONLY: Final = "only text is answered"
+_USE_TOOLS: Final = "this went before 'tools': use that"
+_NOT_SEARCHED: Final = "give the agent a tool that searches"
+_NOT_MODERATED: Final = "answers aren't moderated here"
 
 
 class ChatRequest(Body):
@@ -169,7 +242,7 @@ class ChatRequest(Body):
     parallel_tool_calls: bool | None = None
     response_format: ResponseFormat | None = None
 
-    # Passed on to the model
+    # Passed on to the model, in place of what the agent was made with; of another provider's they are ignored
     temperature: float | None = Field(default=None, ge=0, le=2)
     top_p: float | None = Field(default=None, ge=0, le=1)
     max_tokens: int | None = Field(default=None, ge=1)
@@ -179,24 +252,44 @@ class ChatRequest(Body):
     logit_bias: dict[str, int] | None = None
     seed: int | None = None
     stop: str | list[str] | None = None
-
-    # Only these values can be honoured
-    n: Literal[1] | None = 1
-    logprobs: Literal[False] | None = None
-    modalities: list[Literal["text"]] | None = None
-
-    # Hints of the caller to its provider that change no answer
-    metadata: dict[str, Any] | None = None
-    prompt_cache_key: str | None = None
-    safety_identifier: str | None = None
-    service_tier: str | None = None
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
+    verbosity: Literal["low", "medium", "high"] | None = None
+    service_tier: Literal["auto", "default", "flex", "scale", "priority", "fast"] | None = None
     store: bool | None = None
     user: str | None = None
+    prediction: dict[str, Any] | None = None
+    prompt_cache_key: str | None = None
+    prompt_cache_retention: Literal["in_memory", "24h"] | None = None
+
+    # Hints that change no answer: taken, and not used
+    metadata: dict[str, Any] | None = None
+    prompt_cache_options: dict[str, Any] | None = None
+    safety_identifier: str | None = None
+
+    # Only these values can be honoured
+    n: Annotated[Literal[1] | None, _only(1, why=_ONE_ANSWER)] = 1
+    logprobs: Annotated[Literal[False] | None, _only(False, why=_NO_LOGPROBS)] = None
+    top_logprobs: Annotated[Literal[0] | None, _only(0, why=_NO_LOGPROBS)] = None
+    modalities: Annotated[list[Literal["text"]] | None, _only(["text"], why=_TEXT_ONLY)] = None
+    audio: Annotated[None, _only(why=_TEXT_ONLY)] = None
+    functions: Annotated[None, _only(why=_USE_TOOLS)] = None
+    function_call: Annotated[None, _only(why=_USE_TOOLS)] = None
+    web_search_options: Annotated[None, _only(why=_NOT_SEARCHED)] = None
+    moderation: Annotated[None, _only(why=_NOT_MODERATED)] = None
 
     @model_validator(mode="after")
     def _options_of_a_stream(self) -> ChatRequest:
         if self.stream_options is not None and not self.stream:
             raise ValueError("stream_options needs stream to be true")
+        return self
+
+    @model_validator(mode="after")
+    def _choice_of_tools(self) -> ChatRequest:
+        names = {tool.function.name for tool in self.tools or ()}
+        if self.tool_choice == "required" and not names:
+            raise ValueError("tool_choice: a tool is required, and there are no tools")
+        if isinstance(self.tool_choice, NamedToolChoice) and self.tool_choice.function.name not in names:
+            raise ValueError("tool_choice: none of the tools has that name")
         return self
 
 

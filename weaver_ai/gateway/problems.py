@@ -247,7 +247,7 @@ def _field_problem(error: Mapping[str, Any], known_fields: Sequence[str]) -> Fie
 def _unknown_field(name: str, known_fields: Sequence[str]) -> str:
     import difflib  # noqa: PLC0415 # only a misspelt request pays for it
 
-    close = difflib.get_close_matches(name, known_fields, n=1)
+    close = difflib.get_close_matches(name, known_fields, n=1, cutoff=0.7)
     return f"unknown field; did you mean {close[0]!r}?" if close else "unknown field"
 
 

@@ -14,7 +14,7 @@ from opentelemetry.trace import StatusCode
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from weaver_ai.gateway.disconnect import wait_for_disconnect
+from weaver_ai.gateway.disconnect import client_left, wait_for_disconnect
 from weaver_ai.gateway.lifecycle import Lifecycle, shutting_down
 from weaver_ai.gateway.limits import EVENT_STREAM
 from weaver_ai.gateway.problems import Described, Problem, ProblemResponse, problem_of
@@ -82,6 +82,7 @@ class EventStream(Response):
         self._queue: asyncio.Queue[bytes | _Failed | _Ended] = asyncio.Queue()
         # One event waits: a client that doesn't read stops the run rather than filling the memory. The end always fits.
         self._room = asyncio.Semaphore(1)
+        self._begun = False
         self.status_code = 200
         self.background = None
         self.init_headers({"cache-control": "no-store", "x-accel-buffering": "no"})
@@ -99,6 +100,8 @@ class EventStream(Response):
             await asyncio.wait({producer, sender, watcher})
         if not sender.cancelled():
             sender.result()
+        elif watcher.done() and not watcher.cancelled():
+            await self._end_unread(scope, receive, send)
 
     async def _produce(self) -> None:
         try:
@@ -122,6 +125,7 @@ class EventStream(Response):
         if isinstance(first, _Ended):
             await Response(status_code=204)(scope, receive, send)
             return
+        self._begun = True
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         item: bytes | _Failed | _Ended = first
         while isinstance(item, bytes):
@@ -134,6 +138,15 @@ class EventStream(Response):
             _mark(problem)
             last = event(problem.model_dump_json(exclude_none=True), name="error")
         await send({"type": "http.response.body", "body": last, "more_body": False})
+
+    async def _end_unread(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """End the response for what watches it: left open it would count as an error of the server's."""
+        left = self._report(client_left(), scope)
+        with contextlib.suppress(OSError):  # what a server may raise when it sends to nobody
+            if self._begun:
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+            else:
+                await ProblemResponse(left)(scope, receive, send)
 
     async def _next(self) -> bytes | _Failed | _Ended:
         try:

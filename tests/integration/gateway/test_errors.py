@@ -90,6 +90,20 @@ def test_what_is_not_there(gateway: Served, method: str, path: str, status: int,
 
 
 @pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/v1/tasks", "POST"),
+        ("PUT", "/v1/tasks/t-1", "GET, DELETE"),
+        ("POST", "/health", "GET, HEAD"),
+        ("HEAD", "/v1/chat/completions", "POST"),
+    ],
+)
+def test_a_refused_method_is_told_every_one_that_is_not(gateway: Served, method: str, path: str, allowed: str) -> None:
+    response = gateway.client.request(method, path)
+    assert (response.status_code, response.headers["allow"]) == (405, allowed)
+
+
+@pytest.mark.parametrize(
     ("path", "code", "hint"),
     [
         ("/v1/agents/ecko/run", "agent-not-found", "did you mean 'echo'?"),

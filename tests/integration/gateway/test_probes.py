@@ -97,6 +97,21 @@ def test_probes_carry_a_request_id(gateway: Served, path: str) -> None:
     assert response.headers["x-request-id"] == "probe-1"
 
 
+@pytest.mark.parametrize("path", ["/health", "/ready", "/metrics", "/"])
+def test_a_probe_may_ask_for_the_head_alone(gateway: Served, path: str) -> None:
+    head, whole = gateway.client.head(path), gateway.client.get(path)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-type"] == whole.headers["content-type"]
+    refused = gateway.client.post(path)
+    assert refused.status_code == 405
+    assert {method.strip() for method in refused.headers["allow"].split(",")} == {"GET", "HEAD"}
+
+
+async def test_the_head_of_a_probe_has_its_status() -> None:
+    with served(make_settings(), Weaver("empty")) as gateway:
+        assert gateway.client.head("/ready").status_code == 503
+
+
 def test_an_unknown_model_stops_the_start(desk: Any) -> None:
     from weaver_ai.errors import SettingsError
 

@@ -199,6 +199,90 @@ def test_structured_output(client: openai.OpenAI, provider_server: ProviderServe
     assert parsed.choices[0].message.parsed == City(name="Oslo")
 
 
+def test_any_json_object(client: openai.OpenAI, provider_server: ProviderServer) -> None:
+    provider_server.openai.replies('{"city": "Oslo"}')
+    completion = client.chat.completions.create(model="plain", messages=HI, response_format={"type": "json_object"})
+    assert json.loads(completion.choices[0].message.content or "") == {"city": "Oslo"}
+    (sent,) = provider_server.openai.requests
+    assert sent.body["text"]["format"] == {"type": "json_object"}
+    assert "JSON" in sent.text
+
+
+def test_any_json_object_of_an_agent_that_has_its_own(client: openai.OpenAI, provider_server: ProviderServer) -> None:
+    provider_server.openai.replies(Structured({"team": "billing", "urgent": False}))
+    completion = client.chat.completions.create(model="judge", messages=HI, response_format={"type": "json_object"})
+    assert json.loads(completion.choices[0].message.content or "") == {"team": "billing", "urgent": False}
+
+
+def test_any_json_object_beside_tools(client: openai.OpenAI, provider_server: ProviderServer) -> None:
+    provider_server.openai.replies(tool_call("weather", city="Oslo"))
+    completion = client.chat.completions.create(
+        model="plain", messages=HI, tools=[WEATHER], response_format={"type": "json_object"}
+    )
+    assert completion.choices[0].finish_reason == "tool_calls"
+
+
+def test_any_json_object_offline(offline: openai.OpenAI) -> None:
+    completion = offline.chat.completions.create(
+        model="billing", messages=REFUND, response_format={"type": "json_object"}
+    )
+    answer = json.loads(completion.choices[0].message.content or "")
+    assert answer == {"answer": "[offline model] Order 7 (espresso machine) is refunded: 249.00 EUR."}
+
+
+@pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "weather"}}])
+@pytest.mark.parametrize("model", ["plain", "clerk"])
+def test_a_tool_that_has_to_be_called(
+    client: openai.OpenAI, provider_server: ProviderServer, choice: Any, model: str
+) -> None:
+    provider_server.openai.replies(tool_call("weather", city="Oslo"))
+    completion = client.chat.completions.create(model=model, messages=HI, tools=[WEATHER], tool_choice=choice)
+    assert completion.choices[0].finish_reason == "tool_calls"
+    sent = provider_server.openai.requests[0].body["tool_choice"]
+    if model == "plain":
+        assert sent == "required"
+    else:  # the agent has tools of its own: only the client's may be called
+        assert "weather" in json.dumps(sent)
+        assert "refund" not in json.dumps(sent)
+
+
+def test_settings_reach_the_provider(client: openai.OpenAI, provider_server: ProviderServer) -> None:
+    provider_server.openai.always("Hello.")
+    extra: Any = {"reasoning_effort": "low", "verbosity": "low", "service_tier": "flex", "store": False, "user": "u-1"}
+    client.chat.completions.create(
+        model="plain",
+        messages=HI,
+        **extra,
+        prompt_cache_key="desk",
+        metadata={"team": "x"},
+        safety_identifier="s-1",
+        n=1,
+        logprobs=False,
+        parallel_tool_calls=True,
+        max_completion_tokens=99,
+    )
+    client.chat.completions.create(model="chatty", messages=HI, **extra, stop=["END"], seed=3)
+    responses, chat = (request.body for request in provider_server.openai.requests)
+    assert responses["reasoning"]["effort"] == "low"
+    assert responses["text"]["verbosity"] == "low"
+    assert (responses["service_tier"], responses["store"], responses["user"]) == ("flex", False, "u-1")
+    assert (responses["prompt_cache_key"], responses["max_output_tokens"]) == ("desk", 99)
+    assert (chat["reasoning_effort"], chat["verbosity"], chat["service_tier"]) == ("low", "low", "flex")
+    assert (chat["store"], chat["user"], chat["stop"], chat["seed"]) == (False, "u-1", ["END"], 3)
+
+
+def test_settings_of_another_provider_are_passed_over(desk: Caller, provider_server: ProviderServer) -> None:
+    provider_server.openai.replies(status(500))
+    provider_server.anthropic.replies("Hello.")
+    with client_of(desk) as client:
+        completion = client.chat.completions.create(
+            model="reliable", messages=HI, verbosity="low", store=False, user="u-1", service_tier="priority", seed=3
+        )
+    assert completion.choices[0].message.content == "Hello."
+    (sent,) = provider_server.anthropic.requests
+    assert not {"verbosity", "store", "user", "seed"} & sent.body.keys()
+
+
 # Errors are the client's own
 
 

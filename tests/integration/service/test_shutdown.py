@@ -79,6 +79,9 @@ def test_sigterm_drains(own_receiver: OtlpReceiver, start_gateway, background) -
     assert [event.name for event in sse.read(events.result(10)[0])][-1] == "task.succeeded"
     assert gateway.wait(10) == 0
     assert "Traceback" not in gateway.output
+    drained = gateway.lines_with("INFO drain")
+    assert len(drained) == 2
+    assert [line for line in drained if "weaver.request.id" in line or "trace=" in line] == []  # of no request
     assert trace.one("workflow sleep").status.code == "unset"
     assert task_trace.wait_for("task sleeping")
 
@@ -158,6 +161,10 @@ def test_a_reader_of_a_stream_who_leaves_ends_the_run(
     assert run.duration is not None
     assert run.duration < 3
     assert [span.name for span in trace.spans if span.attributes.get("operation.cost") == 0] == []  # unknown, not free
+    server = trace.server()
+    assert (server.status.code, server.attributes["http.response.status_code"]) == ("unset", 200)
+    assert server.attributes["weaver.problem.type"] == "client-closed-request"
+    assert "error.type" not in server.attributes
 
 
 def test_a_task_goes_on_when_its_client_leaves(desk: Caller) -> None:

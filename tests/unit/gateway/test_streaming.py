@@ -143,6 +143,43 @@ async def test_a_client_that_leaves_ends_the_source_before_the_response_is_over(
     await asyncio.wait_for(answering, 1)
     assert unwound
     assert lifecycle.running == 0
+    assert (client.status, client.complete) == (200, True)  # open, it would count as an error of the server's
+
+
+async def test_a_client_that_leaves_before_the_first_event_has_closed_its_request() -> None:
+    begun = asyncio.Event()
+
+    async def source() -> AsyncGenerator[bytes, None]:
+        begun.set()
+        await asyncio.sleep(60)
+        yield b""
+
+    client = Client()
+    answering = asyncio.create_task(client.get(source()))
+    await begun.wait()
+    client.left.set()
+    await asyncio.wait_for(answering, 1)
+    assert (client.status, client.complete) == (499, True)
+    assert json.loads(client.body)["type"] == "urn:weaver:problem:client-closed-request"
+
+
+async def test_a_server_that_raises_when_nobody_is_there_is_not_heard() -> None:
+    class GoneClient(Client):
+        async def send(self, message: Any) -> None:
+            if self.left.is_set():
+                raise OSError("the client disconnected")
+            await super().send(message)
+
+    async def source() -> AsyncGenerator[bytes, None]:
+        yield event("1")
+        await asyncio.sleep(60)
+
+    client = GoneClient()
+    answering = asyncio.create_task(client.get(source()))
+    while not client.body:
+        await asyncio.sleep(0)
+    client.left.set()
+    await asyncio.wait_for(answering, 1)
 
 
 async def test_a_client_that_does_not_read_holds_the_source_back() -> None:

@@ -14,6 +14,7 @@ __all__ = ["router"]
 router = APIRouter(tags=["probes"])
 
 
+@router.head("/health", include_in_schema=False)
 @router.get("/health", operation_id="health", summary="Liveness")
 async def health(service: CurrentService) -> Health:
     """How each part is. A degraded service still answers 200: restarting it would mend nothing."""
@@ -29,6 +30,7 @@ async def health(service: CurrentService) -> Health:
     )
 
 
+@router.head("/ready", include_in_schema=False)
 @router.get(
     "/ready",
     operation_id="ready",

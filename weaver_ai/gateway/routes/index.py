@@ -23,6 +23,7 @@ LINKS = {
 }
 
 
+@router.head("/", include_in_schema=False)
 @router.get("/", operation_id="index", summary="What is here")
 async def index(service: CurrentService) -> Index:
     """The agents and workflows of this gateway, and where to go on."""

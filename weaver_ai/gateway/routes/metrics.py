@@ -14,6 +14,7 @@ TEXT_FORMAT = "text/plain; version=0.0.4; charset=utf-8"
 router = APIRouter(tags=["probes"])
 
 
+@router.head("/metrics", include_in_schema=False)
 @router.get(
     "/metrics",
     operation_id="metrics",
