@@ -296,7 +296,7 @@ def _input_type(function: Callable[..., Any], name: str) -> Any:
             hint=f"write: async def {name.replace('-', '_').replace('.', '_')}(run: Run, input: str) -> str",
         )
     try:
-        annotation = get_type_hints(function).get(parameters[1], Any)
+        annotation = get_type_hints(function, include_extras=True).get(parameters[1], Any)
         TypeAdapter(annotation)
     except (NameError, PydanticUserError) as error:
         raise RegistrationError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import json
 import shlex
 import signal
 import socket
@@ -19,6 +20,8 @@ from weaver_ai.errors import MissingExtra, SettingsError
 
 if TYPE_CHECKING:
     from types import FrameType
+
+    from pydantic import JsonValue
 
     from weaver_ai.agents import Entry, Runner, Weaver
     from weaver_ai.settings import Settings
@@ -161,15 +164,31 @@ def _models(runner: Runner) -> str:
 
 
 def _curl(settings: Settings, weaver: Weaver, url: str) -> str | None:
-    of_text = [entry for entry in weaver.workflows.values() if entry.input_schema.get("type", "string") == "string"]
-    entries: list[Entry] = [*of_text, *weaver.agents.values()]
-    if not entries:
+    if (found := _tried(settings, weaver)) is None:
         return None
-    entry = entries[0]
+    entry, value = found
     command = ["curl", "-s", f"{url}/v1/{entry.kind}s/{entry.name}/run"]
     headers = ["-H", "Content-Type: application/json"]
-    body = ["-d", '{"input": "Please refund order 7, it arrived broken."}']
+    body = ["-d", json.dumps({"input": value}, ensure_ascii=False)]
     line = shlex.join([*command, *headers, *body])
     if settings.api_keys:  # the key itself is a secret: the shell puts it in
         line += ' -H "Authorization: Bearer ${WEAVER_API_KEYS%%,*}"'
     return line
+
+
+def _tried(settings: Settings, weaver: Weaver) -> tuple[Entry, JsonValue] | None:
+    """What a newcomer may run first, and on what: the first workflow for which an input can be found, or an agent."""
+    from weaver_ai.agents.target import BUILT_IN_TARGET
+    from weaver_ai.cli.sample import TEXT, sample_of
+
+    if settings.target in (None, BUILT_IN_TARGET):
+        return weaver.workflows["support"], "Please refund order 7, it arrived broken."
+    for workflow in weaver.workflows.values():
+        try:
+            value = sample_of(workflow.input_schema)
+            workflow.validate(value)
+        except Exception:  # noqa: BLE001, S112 # the user's own types raise anything; this line is only a hint
+            continue
+        return workflow, value
+    agent = next(iter(weaver.agents.values()), None)
+    return None if agent is None else (agent, TEXT)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shlex
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import pytest
+from pydantic import BaseModel, Field, field_validator
 from pydantic_ai import Agent
 from pydantic_ai.models.test import TestModel
 
@@ -14,6 +16,7 @@ from weaver_ai.cli.serve import _banner, _bound, _url
 from weaver_ai.settings import load_settings
 from weaver_ai.telemetry.off_backend import OffTelemetry
 
+OWN = "own:weaver"
 KEYLESS = {"openai_api_key": None, "openai_base_url": None, "anthropic_api_key": None, "anthropic_base_url": None}
 
 
@@ -58,24 +61,71 @@ def test_real_models_are_named() -> None:
     weaver = Weaver("desk")
     weaver.agent(Agent(TestModel(model_name="a"), name="one"))
     weaver.agent(Agent(TestModel(model_name="b"), name="two"))
-    assert "  models     test:a, test:b" in _lines(weaver)
+    assert "  models     test:a, test:b" in _lines(weaver, target=OWN)
+
+
+def _tried(weaver: Weaver) -> tuple[str, object]:
+    """The path and the input of the line that is printed for a user's own Weaver."""
+    command = shlex.split(_lines(weaver, target=OWN)[-1])
+    return command[2].removeprefix("http://127.0.0.1:8000"), json.loads(command[-1])["input"]
 
 
 def test_an_agent_is_tried_where_there_is_no_workflow_and_nothing_where_there_is_nothing() -> None:
     weaver = Weaver("desk")
-    assert _lines(weaver)[-1].startswith("  look")
+    assert _lines(weaver, target=OWN)[-1].startswith("  look")
     weaver.agent(Agent(name="billing"))
-    assert "/v1/agents/billing/run" in _lines(weaver)[-1]
+    assert _tried(weaver) == ("/v1/agents/billing/run", "Hello! What can you do?")
 
 
-def test_a_workflow_that_takes_no_text_is_not_what_is_tried() -> None:
+def test_a_users_own_workflow_is_tried_on_what_any_text_workflow_takes() -> None:
+    assert _tried(_weaver()) == ("/v1/workflows/support/run", "Hello! What can you do?")
+
+
+def test_the_built_in_desk_keeps_its_line_when_it_is_named() -> None:
+    assert "Please refund order 7" in _lines(_weaver(), target="weaver_ai.agents.support_desk:weaver")[-1]
+
+
+class Order(BaseModel):
+    number: int
+    urgent: bool = False
+
+
+class Even(BaseModel):
+    number: int
+
+    @field_validator("number")
+    @classmethod
+    def _only_even(cls, number: int) -> int:
+        if number % 2 == 0:
+            raise RuntimeError("this isn't what a validator should raise")
+        raise ValueError("odd")
+
+
+def _typed(annotation: Any) -> Weaver:
     weaver = Weaver("desk")
 
-    @weaver.workflow("add")
-    async def add(run: Run, input: list[int]) -> int:  # noqa: A002
-        return sum(input)
+    async def typed(run: Run, value: Any) -> str:
+        return ""
 
-    assert _lines(weaver)[-1].startswith("  look")
+    typed.__annotations__["value"] = annotation
+    weaver.workflow("typed")(typed)
+    return weaver
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value"),
+    [(Order, {"number": 1}), (list[int], [1]), (dict[str, Order], {}), (Literal["a", "b"], "a")],
+)
+def test_a_workflow_of_structured_input_is_tried_on_what_its_schema_asks_for(annotation: Any, value: object) -> None:
+    assert _tried(_typed(annotation)) == ("/v1/workflows/typed/run", value)
+
+
+@pytest.mark.parametrize("annotation", [Even, Annotated[str, Field(pattern="^[A-Z]{3}-[0-9]+$")]])
+def test_a_workflow_for_which_no_input_is_found_is_not_what_is_tried(annotation: Any) -> None:
+    weaver = _typed(annotation)
+    assert _lines(weaver, target=OWN)[-1].startswith("  look")
+    weaver.agent(Agent(name="billing"))
+    assert _tried(weaver)[0] == "/v1/agents/billing/run"
 
 
 def test_the_curl_line_has_no_key_in_it_but_finds_it() -> None:
