@@ -33,7 +33,7 @@ _PROPAGATOR: Final = TraceContextTextMapPropagator()
 def submitting(system: str, task_id: str, request: TaskRequest) -> Iterator[str | None]:
     """Around the acceptance of a task; gives the `traceparent` under which it is to run, None without tracing."""
     with start_span(
-        f"submit {request.capability}",
+        names.SPAN_SUBMIT.format(capability=request.capability),
         _kind=SpanKind.PRODUCER,
         _parent=_context_of(request.traceparent),
         **_attributes(system, task_id, request.capability, request.priority, kind="send", operation="submit"),

@@ -37,6 +37,8 @@ _SYSTEM_METRICS: Final[MappingProxyType[str, list[str] | None]] = MappingProxyTy
 
 _lock = threading.RLock()
 _undo: dict[str, Callable[[], object]] = {}
+_paused: set[str] = set()
+"""What was instrumented when telemetry was switched off."""
 _states: dict[str, str | None] = {}
 
 
@@ -64,23 +66,35 @@ def instrument_all(app: Any = None) -> Telemetry:
 
 
 def refresh(telemetry: Telemetry) -> None:
-    """Carry what is instrumented over to a newly configured `telemetry`."""
+    """Carry what is instrumented over to a newly configured `telemetry`; undo it while that is off."""
     with _lock:
-        if not (_undo and telemetry.enabled):
+        if not telemetry.enabled:
+            _paused.update(_undo)
+            _undo_all()
             return
+        for name, library, instrument in _LIBRARIES:
+            if name in _paused:
+                _states[name] = _attempt(name, library, instrument, telemetry)
+        _paused.clear()
         if "pydantic-ai" in _undo:
             _instrument_agents(telemetry)
-        _publish(telemetry)
+        if _undo:
+            _publish(telemetry)
 
 
 def uninstrument_all() -> None:
     """Undo `instrument_all`; for tests."""
     with _lock:
-        for undo in reversed(list(_undo.values())):
-            undo()
-        _undo.clear()
+        _undo_all()
+        _paused.clear()
         _states.clear()
         _publish(current_telemetry())
+
+
+def _undo_all() -> None:
+    for undo in reversed(list(_undo.values())):
+        undo()
+    _undo.clear()
 
 
 def fastapi_telemetry(telemetry: Telemetry | None = None) -> Any:

@@ -25,6 +25,7 @@ VALIDATION_ERRORS: Final = "weaver.validation.errors"
 VALIDATION_ERROR_COUNT: Final = "weaver.validation.error_count"
 
 # Spans
+SPAN_SUBMIT: Final = "submit {capability}"
 SPAN_TASK: Final = "task {capability}"
 SPAN_WORKFLOW: Final = "workflow {name}"
 

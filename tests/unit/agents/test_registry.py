@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from pydantic_ai import Agent
 
 from weaver_ai.agents import Run, Weaver
@@ -249,6 +249,18 @@ def test_an_input_that_does_not_fit_is_named_without_its_value(value: object, pr
     with pytest.raises(InvalidInput) as wrong:
         weaver.find_workflow("order").validate(value)
     assert wrong.value.message == f"the input doesn't fit the workflow 'order': {problem}"
+
+
+async def _constrained(run: Run, count: Annotated[int, Field(ge=1)]) -> int:
+    return count
+
+
+def test_constraints_of_an_annotation_are_kept() -> None:
+    weaver = Weaver("desk")
+    weaver.workflow("some")(_constrained)
+    assert weaver.find_workflow("some").input_schema == {"type": "integer", "minimum": 1}
+    with pytest.raises(InvalidInput, match="greater than or equal to 1"):
+        weaver.find_workflow("some").validate(0)
 
 
 def test_an_unannotated_workflow_takes_anything() -> None:

@@ -156,3 +156,32 @@ def test_new_settings_reach_agents_that_are_instrumented(capture: Callable[..., 
     settings: Any = Agent._instrument_default
     assert settings.include_content is False
     assert second.instrumented == ALL
+
+
+def test_nothing_stays_instrumented_while_telemetry_is_off_and_all_of_it_comes_back(
+    capture: Callable[..., Captured],
+) -> None:
+    before = untouched()
+    capture()
+    instrument_all()
+    off = OffTelemetry()
+    runtime.make_current(off)
+    instrument.refresh(off)
+    assert untouched() == before
+    instrument.refresh(off)  # off, and off again
+    on = capture(telemetry_capture_payloads=False).telemetry
+    instrument.refresh(on)
+    assert on.instrumented == ALL
+    settings: Any = Agent._instrument_default
+    assert settings.include_content is False
+    uninstrument_all()
+    assert untouched() == before
+
+
+def test_what_was_never_instrumented_does_not_come_with_new_settings(capture: Callable[..., Captured]) -> None:
+    before = untouched()
+    off = OffTelemetry()
+    runtime.make_current(off)
+    instrument.refresh(off)
+    instrument.refresh(capture().telemetry)
+    assert untouched() == before
