@@ -27,7 +27,6 @@ __all__ = ["DocketEngine"]
 _OUTAGE_SECONDS: Final = 3.0
 _LOOK_AGAIN_SECONDS: Final = 0.5
 _STUCK_SECONDS: Final = 10.0
-_SILENT_SECONDS: Final = 5.0
 
 
 class DocketEngine:
@@ -66,6 +65,7 @@ class DocketEngine:
         capabilities: Sequence[str] = (),
     ) -> None:
         self._queue_size = queue_size
+        self._lease_seconds = lease_seconds
         self._unwind_seconds = unwind_seconds
         self._turns = Turns(url, prefix)
         self.records: Final = RedisRecords(
@@ -180,7 +180,7 @@ class DocketEngine:
             running=survey.running,
             detail={
                 "queued": dict[str, JsonValue](survey.queued.items()),
-                "workers": [_worker(beat) for beat in survey.workers],
+                "workers": [_worker(beat, self._lease_seconds) for beat in survey.workers],
             },
         )
 
@@ -251,26 +251,26 @@ class DocketEngine:
     def _trouble(self, survey: Survey) -> str | None:
         if sum(survey.queued.values()) >= self._queue_size:
             return "the queue is full"
-        states = {beat.name: worker_state(beat) for beat in survey.workers}
+        states = {beat.name: worker_state(beat, self._lease_seconds) for beat in survey.workers}
         bad = [f"the worker {name} is {state}" for name, state in states.items() if state in {"silent", "stuck"}]
         if not set(states.values()) & {"ok"}:
             bad.insert(0, "no worker takes tasks")
         return "; ".join(bad) or None
 
 
-def worker_state(beat: Beat) -> str:
+def worker_state(beat: Beat, lease_seconds: float) -> str:
     """`ok`, `draining`, `silent` (no heartbeat: dead, or its event loop hangs), or `stuck` (asks for no work)."""
-    if beat.age_seconds > _SILENT_SECONDS:
+    if beat.age_seconds > lease_seconds:
         return "silent"
     if beat.draining:
         return "draining"
     return "stuck" if beat.idle_seconds > _STUCK_SECONDS else "ok"
 
 
-def _worker(beat: Beat) -> JsonValue:
+def _worker(beat: Beat, lease_seconds: float) -> JsonValue:
     return {
         "name": beat.name,
-        "state": worker_state(beat),
+        "state": worker_state(beat, lease_seconds),
         "seen_seconds_ago": round(beat.age_seconds, 1),
         "running": beat.running,
         "concurrency": beat.concurrency,

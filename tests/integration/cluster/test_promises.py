@@ -1,0 +1,199 @@
+"""What is promised of tasks on Redis, with processes that die. Nothing here is simulated."""
+
+from __future__ import annotations
+
+import re
+import signal
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from tests.fixtures.traced import Trace
+from tests.integration.cluster.conftest import Cluster, in_background
+from tests.integration.service import sse
+
+pytestmark = pytest.mark.timeout(180)
+
+TASKS = 200
+"""How many tasks go through each disaster. 1,000 is what the documentation promises; this is what CI has time for."""
+
+
+def submit_many(cluster: Cluster, name: str, **given: Any) -> list[str]:
+    with ThreadPoolExecutor(8) as pool:
+        return list(pool.map(lambda number: cluster.submit(name=f"{name}-{number}", **given), range(TASKS)))
+
+
+def all_finished(cluster: Cluster, ids: list[str]) -> list[dict[str, Any]]:
+    return [cluster.finished(task_id) for task_id in ids]
+
+
+def assert_nothing_lost(cluster: Cluster, tasks: list[dict[str, Any]]) -> None:
+    """Each has its own result, and took effect at most once for each attempt, of which there are few."""
+    assert Counter(task["state"] for task in tasks) == {"succeeded": TASKS}
+    for task in tasks:
+        name = task["result"]["output"]
+        assert task["result"]["text"] == name
+        assert 1 <= cluster.effects(f"work {name}") <= task["attempts"] <= 3, task
+    assert len({task["result"]["output"] for task in tasks}) == TASKS
+
+
+def test_a_killed_worker_loses_nothing(cluster: Cluster) -> None:
+    victim = cluster.workers[0]
+    ids = submit_many(cluster, "worker", seconds=0.05)
+    long = [cluster.submit(name=f"long-{number}", seconds=2.0, priority="high") for number in range(8)]
+    cluster.until(lambda: any(cluster.task(task_id)["state"] == "running" for task_id in long), "a long task runs")
+    cluster.kill(victim)
+    tasks = all_finished(cluster, ids)
+    long_tasks = all_finished(cluster, long)
+    assert_nothing_lost(cluster, tasks)
+    assert {task["state"] for task in long_tasks} == {"succeeded"}
+    again = [task for task in (*tasks, *long_tasks) if task["attempts"] > 1]
+    assert again, "the worker was killed while it ran nothing: the test has shown nothing"
+    types = [event.name for event in sse.read(cluster.gateway.get(f"/v1/tasks/{again[0]['task_id']}/events"))]
+    assert [name for name in types if name.startswith("task.")] == [
+        "task.queued", "task.started", "task.requeued", "task.started", "task.succeeded",
+    ]  # fmt: skip
+
+
+def test_a_killed_gateway_loses_nothing_that_it_accepted(cluster: Cluster) -> None:
+    victim = cluster.gateways[0]
+    ids = submit_many(cluster, "gateway", gateway=victim)
+    cluster.kill(victim)
+    assert_nothing_lost(cluster, all_finished(cluster, ids))
+
+
+def test_a_killed_redis_with_a_log_of_its_commands_loses_nothing(cluster: Cluster) -> None:
+    ids = submit_many(cluster, "redis", seconds=0.05)
+    cluster.redis.kill()
+    time.sleep(1.5)
+    cluster.redis.start()
+    assert_nothing_lost(cluster, all_finished(cluster, ids))
+
+
+def test_without_redis_runs_go_on_and_tasks_are_refused_until_it_is_back(cluster: Cluster) -> None:
+    cluster.redis.kill()
+    try:
+        run = cluster.gateway.post("/v1/workflows/work/run", {"input": {"name": "sync"}})
+        refused = cluster.gateway.post("/v1/tasks", {"capability": "work", "input": {"name": "refused"}})
+        engine = cluster.engine()
+        ready = cluster.gateway.status("/ready")
+    finally:
+        cluster.redis.start()
+    assert (run.status_code, run.json()["output"]) == (200, "sync")
+    problem = refused.json()
+    assert (refused.status_code, problem["type"]) == (503, "urn:weaver:problem:engine-unavailable")
+    assert int(refused.headers["retry-after"]) >= 1
+    assert engine["state"] == "degraded"
+    assert engine["reason"] == "the task engine's Redis can't be used: ConnectionError"
+    assert ready == 200
+    cluster.ready()
+    assert cluster.finished(cluster.submit(name="back"))["state"] == "succeeded"
+    time.sleep(1.0)
+    assert cluster.effects("work refused") == 0
+
+
+def test_a_submission_outlasts_an_outage_of_two_seconds(cluster: Cluster) -> None:
+    cluster.redis.kill()
+
+    def restart() -> None:
+        time.sleep(1.5)
+        cluster.redis.start()
+
+    restarting = in_background(restart)
+    task_id = cluster.submit(name="patient")
+    restarting.join()
+    task = cluster.finished(task_id)
+    assert (task["state"], cluster.effects("work patient")) == ("succeeded", 1)
+
+
+def test_a_key_means_the_same_task_at_every_gateway(cluster: Cluster) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        ids = pool.map(
+            lambda number: cluster.submit(name="once", key="order-7", gateway=cluster.gateways[number % 2]), range(16)
+        )
+        assert len(set(ids)) == 1
+    other = cluster.gateways[0].post(
+        "/v1/tasks", {"capability": "work", "input": {"name": "other"}}, headers={"Idempotency-Key": "order-7"}
+    )
+    assert other.status_code == 409
+    cluster.finished(cluster.submit(name="once", key="order-7"))
+    assert cluster.effects("work once") == 1
+
+
+def test_any_gateway_tells_the_events_and_takes_them_up_where_another_left_off(cluster: Cluster) -> None:
+    first, second = cluster.gateways[:2]
+    task_id = cluster.submit(name="told", gateway=first)
+    cluster.finished(task_id)
+    whole = sse.read(first.get(f"/v1/tasks/{task_id}/events"))
+    rest = sse.read(second.get(f"/v1/tasks/{task_id}/events", headers={"Last-Event-ID": whole[1].id or ""}))
+    assert [event.name for event in whole][:2] == ["task.queued", "task.started"]
+    assert whole[-1].name == "task.succeeded"
+    assert rest == whole[2:]
+
+
+def test_any_gateway_cancels_what_runs_on_a_worker(cluster: Cluster) -> None:
+    task_id = cluster.submit(name="endless", seconds=60, gateway=cluster.gateways[0])
+    cluster.until(lambda: cluster.task(task_id)["state"] == "running", "it runs")
+    began = time.monotonic()
+    cancelled = cluster.gateways[1].client.delete(f"/v1/tasks/{task_id}").json()
+    assert (cancelled["state"], cancelled["error"]["code"]) == ("cancelled", "run-cancelled")
+    assert time.monotonic() - began < 2.0
+
+
+def test_a_worker_that_is_told_to_end_hands_back_what_takes_too_long(cluster: Cluster) -> None:
+    stopping = cluster.workers[0]
+    ids = [cluster.submit(name=f"handed-{number}", seconds=4.0) for number in range(16)]
+    cluster.until(lambda: all(cluster.task(task_id)["state"] == "running" for task_id in ids), "all of them run")
+    stopping.terminate()
+    assert stopping.wait(20) == 0
+    cluster.workers.remove(stopping)
+    tasks = all_finished(cluster, ids)
+    assert Counter(task["state"] for task in tasks) == {"succeeded": 16}
+    assert Counter(task["attempts"] for task in tasks) == {1: 8, 2: 8}
+    names = [event.name for event in sse.read(cluster.gateway.get(f"/v1/tasks/{tasks[0]['task_id']}/events"))]
+    assert names[0] == "task.queued"
+    assert names[-1] == "task.succeeded"
+
+
+def test_a_wedged_worker_does_not_look_healthy_and_its_word_no_longer_counts(cluster: Cluster) -> None:
+    wedged = cluster.workers[0]
+    pid = f"-{wedged.process.pid}-"
+    ids = [cluster.submit(name=f"wedged-{number}", seconds=1.5) for number in range(16)]
+    cluster.until(lambda: all(cluster.task(task_id)["state"] == "running" for task_id in ids), "all of them run")
+    wedged.process.send_signal(signal.SIGSTOP)
+    try:
+        engine = cluster.until(lambda: e if pid in ((e := cluster.engine())["reason"] or "") else None, "it is seen")
+        cluster.until(lambda: cluster.workers_in("ok") == len(cluster.workers) - 1, "one worker less is ok")
+        silent = cluster.workers_in("silent")
+        tasks = all_finished(cluster, ids)
+    finally:
+        wedged.process.send_signal(signal.SIGCONT)
+    assert engine["state"] == "degraded"
+    assert re.search(rf"the worker \S+{pid}\S+ is silent", engine["reason"]), engine
+    assert silent >= 1
+    assert Counter(task["state"] for task in tasks) == {"succeeded": 16}
+    assert Counter(task["attempts"] for task in tasks) == {1: 8, 2: 8}
+    cluster.ready()
+    time.sleep(2.0)  # the woken worker says what it has to say
+    assert [cluster.task(task["task_id"]) for task in tasks] == tasks
+
+
+def test_it_is_one_trace_across_the_processes(cluster: Cluster) -> None:
+    trace = Trace(cluster.receiver)
+    body = {"capability": "work", "input": {"name": "traced"}}
+    response = cluster.gateway.post("/v1/tasks", body, headers={"traceparent": trace.traceparent})
+    task = cluster.finished(response.json()["task_id"])
+    spans = trace.wait_for("task work")
+    names = {span.name: span for span in spans}
+    submit, consumer, workflow = names["submit work"], names["task work"], names["workflow work"]
+    assert task["trace_id"] == trace.trace_id
+    assert (submit.kind, consumer.kind) == ("producer", "consumer")
+    assert submit.parent_id == names["POST /v1/tasks"].span_id
+    assert consumer.parent_id == submit.span_id
+    assert workflow.parent_id == consumer.span_id
+    assert consumer.resource["process.pid"] != submit.resource["process.pid"]
+    docket_s = [span.name for span in spans if span.scope.name.startswith("docket")]
+    assert docket_s == []
