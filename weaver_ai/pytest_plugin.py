@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from weaver_ai.testing.live import Spans
     from weaver_ai.testing.logs import Logs
     from weaver_ai.testing.metrics import Metrics
+    from weaver_ai.testing.otlp import Otlp
 
 __all__ = [
     "armed_fault",
@@ -30,12 +31,13 @@ __all__ = [
     "metrics",
     "no_extra",
     "no_logfire",
+    "otlp",
     "providers",
     "skewed_clock",
     "spans",
 ]
 
-_FIXTURES = frozenset({"invariants", "logs", "metrics", "spans"})  # those that need the trace
+_FIXTURES = frozenset({"invariants", "logs", "metrics", "otlp", "spans"})  # those that need the trace
 _CHECKS = {  # the same names and defaults as testing.invariants.CHECKS, which this module must not load
     "open": ("a span that never ended", True),
     "context": ("a span or a value left in the OpenTelemetry context", True),
@@ -51,6 +53,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         parser.addini(f"weaver_check_{check}", f"fail a test that used spans for {what}", type="bool", default=default)
     parser.addini("weaver_sampling", "record 'every' span, or those that the 'provider' samples", default="every")
     parser.addini("weaver_grace", "seconds that spans may stay open after a test", default="0.5")
+    parser.addini("weaver_otlp_host", "the address that the fixture otlp listens on", default="127.0.0.1")
     group = parser.getgroup("weaver")
     group.addoption(
         "--weaver-redis", choices=("fake", "real"), default="fake", help="what stands behind the fixture fake_redis"
@@ -152,6 +155,15 @@ def invariants() -> Invariants:
     from weaver_ai.testing.session import running
 
     return running().invariants
+
+
+@pytest.fixture
+def otlp(request: pytest.FixtureRequest) -> Otlp:
+    """Where other processes, in any language, send their telemetry to this test: `env={**os.environ, **otlp.env}`."""
+    from weaver_ai.testing.otlp import OtlpTests
+    from weaver_ai.testing.session import running
+
+    return OtlpTests.of(request.config).open(running().recording)
 
 
 @pytest.fixture

@@ -49,6 +49,11 @@ class Capture:
         """What runs."""
         return self._now
 
+    @property
+    def recording(self) -> Recording | None:
+        """That of the running test, if it has one."""
+        return self._recording
+
     def start(self) -> None:
         """Tap, and give code without a provider one, for the whole session: an app that a fixture of the
         session makes mustn't depend on which test came first.

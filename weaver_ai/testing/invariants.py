@@ -13,6 +13,7 @@ from opentelemetry.trace import StatusCode
 
 from weaver_ai.spans.values import clip
 from weaver_ai.testing.recording import Recording
+from weaver_ai.testing.remote import explain_orphan
 from weaver_ai.testing.secrets import secret_keys
 
 __all__ = ["CHECKS", "Invariants", "Violation", "explain", "settle", "violations"]
@@ -65,14 +66,14 @@ class Violation:
 
 
 def settle(recording: Recording, seconds: float) -> None:
-    """Wait until no span is open, at most so long; woken by each span that ends."""
-    if not recording.open:
+    """Wait until no span is open and none lacks its parent, at most so long; woken by each that ends or arrives."""
+    if not recording.unsettled():
         return
     woken = threading.Event()
     unsubscribe = recording.subscribe(woken.set)
     deadline = time.monotonic() + seconds
     try:
-        while recording.open and (left := deadline - time.monotonic()) > 0:
+        while recording.unsettled() and (left := deadline - time.monotonic()) > 0:
             woken.wait(left)
             woken.clear()
     finally:
@@ -103,21 +104,35 @@ def explain(node_id: str, found: Sequence[Violation]) -> Iterator[str]:
 def _findings(recording: Recording, leaks: Sequence[str]) -> Iterator[tuple[str, str, str]]:
     for captured in recording.open:
         yield "open", captured.name, f"span {captured.name!r} was never ended"
+    for span in recording.remote_open():
+        yield "open", span.name, f"span {span.name!r} was never ended: the process may have been killed"
     for leak in leaks:
         yield "context", "", leak
     for captured in recording.orphans():
         yield "orphan", captured.name, f"span {captured.name!r} has a parent that was never recorded"
+    for span in recording.remote_orphans():
+        yield "orphan", span.name, explain_orphan(span)
     for captured in recording.strays:
         what = "ended" if captured.ended_late else "began"
         yield "stray", captured.name, f"span {captured.name!r} {what} here, but belongs to {captured.origin.name}"
+    for name, origin in recording.remote.strays:
+        yield "stray", name, f"span {name!r} arrived here, but belongs to {origin}"
+    for name, attributes, _ in _everything(recording):
+        for key in secret_keys(attributes):
+            yield "secret", name, f"span {name!r}: the value of {key!r} looks like a secret"
+    for name, _, error in _everything(recording):
+        if error is not None:
+            yield "error", name, f"span {name!r} ended with an error{f': {clip(error, 72)}' if error else ''}"
+
+
+def _everything(recording: Recording) -> Iterator[tuple[str, Mapping[str, object], str | None]]:
+    """The name, the attributes and, where it failed, the status of each span."""
     for captured in recording.everything():
-        for key in secret_keys(captured.latest.attributes or {}):
-            yield "secret", captured.name, f"span {captured.name!r}: the value of {key!r} looks like a secret"
-    for captured in recording.everything():
-        status = captured.latest.status
-        if status.status_code is StatusCode.ERROR:
-            why = f": {clip(status.description, 72)}" if status.description else ""
-            yield "error", captured.name, f"span {captured.name!r} ended with an error{why}"
+        latest = captured.latest
+        is_error = latest.status.status_code is StatusCode.ERROR
+        yield captured.name, latest.attributes or {}, (latest.status.description or "") if is_error else None
+    for span in recording.remote_spans():
+        yield span.name, span.attributes, (span.status.description or "") if span.status.code == "error" else None
 
 
 def _known(check: str) -> str:

@@ -14,6 +14,8 @@ from weaver_ai.testing.signals import Condition, Signal, Text, conditions_on_att
 if TYPE_CHECKING:
     from opentelemetry.sdk._logs import ReadWriteLogRecord
 
+    from weaver_ai.receiver.logs import LogRecord
+
 __all__ = ["Log", "Logs", "Severity", "lines_of"]
 
 Severity: TypeAlias = Literal["unspecified", "trace", "debug", "info", "warn", "error", "fatal"]
@@ -45,7 +47,8 @@ class Log:
 
 @final
 class Logs(Signal[Log]):
-    """What the code under test logged through OpenTelemetry, whichever provider it went to.
+    """What the code under test logged through OpenTelemetry, whichever provider it went to, and what other
+    processes sent to `otlp`.
 
     Every verb takes the same conditions. `body` and `span` (the name of the span it was written in): exact,
     `*` for any run of characters, a compiled regex, or a predicate. `attributes`: as for spans.
@@ -149,7 +152,11 @@ def lines_of(recording: Recording) -> list[str]:
 
 def _logs(recording: Recording) -> list[Log]:
     spans = {(span.trace_id, span.span_id): span for span in recording.snapshot()}
-    return [_read(record, spans) for record in tuple(recording.logs)]
+    logs = [_read(record, spans) for record in tuple(recording.logs)]
+    if not recording.remote.logs:
+        return logs
+    logs += [_arrived(record, spans) for record in tuple(recording.remote.logs)]
+    return sorted(logs, key=lambda log: log.time)
 
 
 def _line(log: Log) -> str:
@@ -184,7 +191,7 @@ def _read(record: ReadWriteLogRecord, spans: Mapping[tuple[str, str], Span]) -> 
     scope = record.instrumentation_scope
     return Log(
         body=written.body,
-        severity=_SEVERITIES[(number - 1) // 4] if number else "unspecified",
+        severity=_range(number),
         severity_number=number,
         attributes=dict(written.attributes or {}),
         event_name=written.event_name,
@@ -194,3 +201,22 @@ def _read(record: ReadWriteLogRecord, spans: Mapping[tuple[str, str], Span]) -> 
         span_id=span_id,
         span=spans.get((trace_id, span_id)) if trace_id and span_id else None,
     )
+
+
+def _arrived(record: LogRecord, spans: Mapping[tuple[str, str], Span]) -> Log:
+    return Log(
+        body=record.body,
+        severity=_range(record.severity),
+        severity_number=record.severity,
+        attributes=record.attributes,
+        event_name=record.event_name,
+        time=record.time,
+        scope=record.scope,
+        trace_id=record.trace_id,
+        span_id=record.span_id,
+        span=spans.get((record.trace_id, record.span_id)) if record.trace_id and record.span_id else None,
+    )
+
+
+def _range(number: int) -> Severity:
+    return _SEVERITIES[(number - 1) // 4] if number else "unspecified"

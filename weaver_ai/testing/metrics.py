@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, final
+from typing import TYPE_CHECKING, Literal, TypeAlias, final
 
 from weaver_ai.spans import Scope
 from weaver_ai.spans.values import show
 from weaver_ai.testing.metric_taps import Measurement, observe
 from weaver_ai.testing.recording import Recording
 from weaver_ai.testing.signals import Condition, Signal, Text, conditions_on_attributes, text
+
+if TYPE_CHECKING:
+    from weaver_ai.receiver.metrics import DataPoint
 
 __all__ = ["Kind", "Metric", "Metrics"]
 
@@ -35,7 +38,9 @@ class Metric:
     Attributes:
         value: what it grew by in this test (counters), the sum of what was recorded (histograms), or the
             last value (gauges).
-        values: each measurement, in order; of an observable instrument, the one value that it has now.
+        values: each measurement, in order; of an observable instrument, the one value that it has now; of another
+            process, the value of each export.
+        recorded: how many measurements a histogram of another process had; None for all others.
     """
 
     name: str
@@ -45,20 +50,22 @@ class Metric:
     scope: Scope
     value: float
     values: tuple[float, ...]
+    recorded: int | None = None
 
     @property
     def count(self) -> int:
-        """How many measurements there were."""
-        return len(self.values)
+        """How many measurements there were; of another process, but for histograms, how many exports."""
+        return len(self.values) if self.recorded is None else self.recorded
 
 
 @final
 class Metrics(Signal[Metric]):
     """What the code under test measured since the test began, whichever provider it went to.
 
-    It is what the instruments were given: before views, aggregation and export. Every verb takes the
-    instrument's name (exact, `*` for any run of characters, a compiled regex, or a predicate; lower case, as
-    the SDK makes it) and attributes, as for spans.
+    It is what the instruments were given: before views, aggregation and export; and what other processes sent to
+    `otlp`, where series that differ only in their resource are one, and those of this process are others.
+    Every verb takes the instrument's name (exact, `*` for any run of characters, a compiled regex, or a predicate;
+    lower case, as the SDK makes it) and attributes, as for spans.
 
     Example:
         >>> metrics.one("gen_ai.client.token.usage", {"gen_ai.token.type": "input"}).value
@@ -109,7 +116,7 @@ class Metrics(Signal[Metric]):
         for measurement in tuple(self._recording.measurements):
             series.setdefault(_key(measurement), []).append(measurement)
         found = [_series(measurements) for measurements in series.values()]
-        return [*found, *self._observed()]
+        return [*found, *self._observed(), *_arrived(self._recording.remote.points)]
 
     def _observed(self) -> Iterator[Metric]:
         for measurement in observe():
@@ -130,8 +137,11 @@ def _asked(name: Text, attributes: Mapping[str, object] | None) -> Iterator[Cond
 
 def _key(measurement: Measurement) -> _Key:
     instrument = measurement.instrument
-    pairs = frozenset((key, repr(value)) for key, value in (measurement.attributes or {}).items())
-    return instrument.instrumentation_scope.name, instrument.name, pairs
+    return instrument.instrumentation_scope.name, instrument.name, _pairs(measurement.attributes or {})
+
+
+def _pairs(attributes: Mapping[str, object]) -> frozenset[tuple[str, str]]:
+    return frozenset((key, repr(value)) for key, value in attributes.items())
 
 
 def _series(measurements: Sequence[Measurement], before: float = 0.0) -> Metric:
@@ -148,3 +158,34 @@ def _series(measurements: Sequence[Measurement], before: float = 0.0) -> Metric:
         value=values[-1] if kind == "gauge" else sum(values) - before,
         values=values,
     )
+
+
+def _arrived(points: Sequence[DataPoint]) -> Iterator[Metric]:
+    series: dict[_Key, list[DataPoint]] = {}
+    for point in tuple(points):
+        series.setdefault((point.scope.name, point.name, _pairs(point.attributes)), []).append(point)
+    for exported in series.values():
+        last = exported[-1]
+        counted = exported if last.kind == "gauge" else _totals(exported)
+        yield Metric(
+            name=last.name,
+            kind=last.kind,
+            unit=last.unit,
+            attributes=last.attributes,
+            scope=last.scope,
+            value=max(counted, key=lambda point: point.time).value
+            if last.kind == "gauge"
+            else sum(point.value for point in counted),
+            values=tuple(point.value for point in exported),
+            recorded=sum(point.count or 0 for point in counted) if last.kind == "histogram" else None,
+        )
+
+
+def _totals(points: Sequence[DataPoint]) -> list[DataPoint]:
+    """Those that add up to the whole: each delta, and of each cumulative stream what it said last."""
+    cumulative = {
+        (_pairs(point.resource), point.start): point
+        for point in sorted(points, key=lambda point: point.time)
+        if not point.is_delta
+    }
+    return [*(point for point in points if point.is_delta), *cumulative.values()]

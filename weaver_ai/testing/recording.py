@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from time import time_ns  # the real one: a test may stop the clock, but not that of other processes
 from typing import TYPE_CHECKING
 
 from weaver_ai.spans import Span
 from weaver_ai.spans.sdk import from_sdk
+from weaver_ai.spans.tree import key_of
 from weaver_ai.testing.origin import Captured, Origin
+from weaver_ai.testing.remote import Remote
 
 if TYPE_CHECKING:
     from opentelemetry.sdk._logs import ReadWriteLogRecord
     from opentelemetry.sdk.trace import ReadableSpan
 
+    from weaver_ai.receiver.delivery import Delivery
     from weaver_ai.testing.metric_taps import Measurement
 
 __all__ = ["Recording"]
@@ -34,6 +39,7 @@ class Recording:
         logs: log records, as the last processor left them.
         measurements: what instruments were given, in order.
         outside: how many spans began in fixtures of a wider scope while this test was set up.
+        remote: what other processes sent to this test.
     """
 
     def __init__(self, origin: Origin, *, explain: Callable[[Recording], Sequence[str]] | None = None) -> None:
@@ -46,6 +52,8 @@ class Recording:
         self.last_context: Mapping[str, object] | None = None
         self.logs: list[ReadWriteLogRecord] = []
         self.measurements: list[Measurement] = []
+        self.remote = Remote()
+        self._marks: list[tuple[int, int]] = []
         self._explain = explain
         self._captured: list[Captured] = []
         self._held: list[ReadableSpan] = []
@@ -58,11 +66,18 @@ class Recording:
 
     @property
     def version(self) -> int:
-        return len(self._captured) + len(self._ended)
+        return len(self._captured) + len(self._ended) + len(self.remote.spans)
 
     @property
     def next_sequence(self) -> int:
-        return len(self._captured)
+        """Also marks this moment, so that spans of other processes have their place before or after it."""
+        began = len(self._captured)
+        self._marks.append((began, time_ns()))
+        return began + len(self._marks) - 1
+
+    def unsettled(self) -> bool:
+        """Whether more is to come: a span is open, or one of another process lacks its parent."""
+        return bool(self.open or (self.remote.spans and (self.remote_open() or self.remote_orphans())))
 
     @property
     def open(self) -> list[Captured]:
@@ -106,13 +121,47 @@ class Recording:
         if self._listeners:
             self._wake()
 
+    def arrived(self, delivery: Delivery) -> None:
+        """Another process sent this."""
+        self.remote.take(delivery)
+        self._wake()
+
+    def remote_spans(self) -> list[Span]:
+        """What other processes sent; not what this one sent to itself."""
+        return self._of_others(self._own())
+
+    def remote_open(self) -> list[Span]:
+        """Those that only their pending record tells of."""
+        return [span for span in self.remote_spans() if span.is_open]
+
+    def remote_orphans(self) -> list[Span]:
+        """Those whose parent should have come from the same process."""
+        return list(self.remote.orphans({key_of(span) for span in self.snapshot()}))
+
     def snapshot(self) -> Sequence[Span]:
+        own = self._own()
+        return [*own, *self._of_others(own)] if self.remote.spans else own
+
+    def _own(self) -> list[Span]:
         self._match_versions()
-        return [
-            self._read(captured, sequence)
-            for sequence, captured in enumerate(self.everything())
-            if not captured.is_phantom
-        ]
+        marks, passed = tuple(self._marks), 0
+        spans: list[Span] = []
+        for place, captured in enumerate(self.everything()):
+            while passed < len(marks) and marks[passed][0] <= place:
+                passed += 1
+            if not captured.is_phantom:
+                spans.append(self._read(captured, place + passed))
+        return spans
+
+    def _of_others(self, own: Sequence[Span]) -> list[Span]:
+        known = {key_of(span) for span in own}
+        others = [span for span in self.remote.latest() if key_of(span) not in known]
+        return [replace(span, sequence=self._sequence_at(span.start)) for span in others]
+
+    def _sequence_at(self, time: int) -> int:
+        """That of the last mark before that time; -1 before the first."""
+        passed = [began + number for number, (began, marked) in enumerate(tuple(self._marks)) if marked <= time]
+        return passed[-1] if passed else -1
 
     def subscribe(self, wake: Callable[[], None]) -> Callable[[], None]:
         key = object()
@@ -124,7 +173,7 @@ class Recording:
         return unsubscribe
 
     def why_empty(self) -> Sequence[str]:
-        return self._explain(self) if self._explain else ()
+        return [*self.remote.why_empty(), *(self._explain(self) if self._explain else ())]
 
     def _match_versions(self) -> None:
         """Find the spans of the versions that processors were given since the last time.

@@ -8,6 +8,7 @@ from weaver_ai.spans.render import Style, tree_lines
 from weaver_ai.spans.tree import Forest
 from weaver_ai.testing.logs import lines_of
 from weaver_ai.testing.recording import Recording
+from weaver_ai.testing.remote import explain_orphan
 
 __all__ = ["log_lines", "trace_lines"]
 
@@ -26,6 +27,8 @@ def trace_lines(recording: Recording, *, colour: bool = False, budget: int = 40)
         more = len(recording.strays) - 3
         which = "another test left it behind" if len(recording.strays) == 1 else "other tests left them behind"
         yield f"left out, for {which}: {names}{f', and {more} more' if more > 0 else ''}"
+    for span in recording.remote_orphans()[:3]:
+        yield explain_orphan(span)
     if recording.sampled_out:
         yield f"the provider's sampler left out: {len(recording.sampled_out)}"
     if recording.forced:

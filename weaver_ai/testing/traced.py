@@ -130,5 +130,5 @@ class TracedTest:
         """What was recorded. A test that asked for logs or metrics only has no trace unless there is one."""
         if "spans" in vars(self) or self.recording.version:
             yield "trace", "\n".join(trace_lines(self.recording, colour=self._colour))
-        if self.recording.logs:
+        if self.recording.logs or self.recording.remote.logs:
             yield "logs", "\n".join(log_lines(self.recording))
