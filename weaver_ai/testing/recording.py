@@ -7,6 +7,8 @@ from dataclasses import replace
 from time import time_ns  # the real one: a test may stop the clock, but not that of other processes
 from typing import TYPE_CHECKING
 
+from opentelemetry.sdk.trace import ReadableSpan
+
 from weaver_ai.spans import Span
 from weaver_ai.spans.sdk import from_sdk
 from weaver_ai.spans.tree import key_of
@@ -15,7 +17,6 @@ from weaver_ai.testing.remote import Remote
 
 if TYPE_CHECKING:
     from opentelemetry.sdk._logs import ReadWriteLogRecord
-    from opentelemetry.sdk.trace import ReadableSpan
 
     from weaver_ai.receiver.delivery import Delivery
     from weaver_ai.testing.metric_taps import Measurement
@@ -187,7 +188,7 @@ class Recording:
         versions = self.handed[self._matched :]
         self._matched += len(versions)
         for version in versions:
-            found = self._index.get(_key(version))
+            found = self._index.get(_key(version)) if isinstance(version, ReadableSpan) else None
             if found is not None and not _is_own(found.span, version):
                 found.rewritten = version
 
