@@ -66,15 +66,13 @@ def _has_body(headers: Headers) -> bool:
     return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
 
 
-def negotiate(accept: str | None, offers: Sequence[str]) -> str:
-    """The offer that `accept` prefers; the first one when it doesn't say (RFC 9110, section 12.5.1).
+def negotiate(accept: Sequence[str], offers: Sequence[str]) -> str:
+    """The offer that the `Accept` headers prefer; the first one when it doesn't say (RFC 9110, section 12.5.1).
 
     Raises:
         HTTPException: 406, when it takes none of them.
     """
-    if not accept:
-        return offers[0]
-    ranges = [_media_range(part) for part in accept.split(",") if part.strip()]
+    ranges = [_media_range(part) for line in accept for part in line.split(",") if part.strip()]
     best = max(offers, key=lambda offer: _quality(offer, ranges)) if ranges else offers[0]
     if ranges and _quality(best, ranges) <= 0:
         raise HTTPException(406, f"this is served as {' or '.join(offers)}")

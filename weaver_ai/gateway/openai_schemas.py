@@ -22,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 
+from weaver_ai.gateway import examples
 from weaver_ai.gateway.schemas import Body
 
 __all__ = [
@@ -332,6 +333,8 @@ class CompletionUsage(BaseModel):
 class ChatCompletion(BaseModel):
     """The whole answer."""
 
+    model_config = ConfigDict(json_schema_extra=examples.example(examples.CHAT_COMPLETION))
+
     id: str
     object: Literal["chat.completion"] = "chat.completion"
     created: int = Field(description="Unix time.")
@@ -384,6 +387,8 @@ class ChatCompletionChunk(BaseModel):
 class Model(BaseModel):
     """An agent or a workflow, as a model."""
 
+    model_config = ConfigDict(json_schema_extra=examples.example(examples.MODEL))
+
     id: str
     object: Literal["model"] = "model"
     created: int = Field(description="Unix time at which this gateway started.")
@@ -392,6 +397,8 @@ class Model(BaseModel):
 
 class ModelList(BaseModel):
     """Every agent and workflow."""
+
+    model_config = ConfigDict(json_schema_extra=examples.example({"object": "list", "data": [examples.MODEL]}))
 
     object: Literal["list"] = "list"
     data: list[Model]

@@ -11,8 +11,9 @@ from pydantic.json_schema import models_json_schema
 
 from weaver_ai.gateway.auth import OPEN_PATHS
 from weaver_ai.gateway.limits import EVENT_STREAM
+from weaver_ai.gateway.openai_schemas import ChatCompletion
 from weaver_ai.gateway.problems import MEDIA_TYPE, OpenAIError, Problem, openai_type, type_uri
-from weaver_ai.gateway.schemas import RunReport, Task
+from weaver_ai.gateway.schemas import Health, RunReport, Task
 
 __all__ = ["describe", "event_stream", "problems"]
 
@@ -95,12 +96,12 @@ def _example(status: int) -> dict[str, Any]:
     return problem.model_dump(mode="json", exclude_none=True)
 
 
-def event_stream(description: str) -> dict[str, Any]:
+def event_stream(description: str, example: str) -> dict[str, Any]:
     """The 200 response of a route that streams; what else it can answer with is added to it by FastAPI.
 
     `itemSchema` is OpenAPI 3.2's (section 4.14.4): FastAPI describes its own streams with it in 3.1 documents too.
     """
-    return {"description": description, "content": {EVENT_STREAM: {"itemSchema": _EVENT_SCHEMA}}}
+    return {"description": description, "content": {EVENT_STREAM: {"itemSchema": _EVENT_SCHEMA, "example": example}}}
 
 
 def describe(app: FastAPI, *, authenticated: bool) -> None:
@@ -132,7 +133,7 @@ def _document(app: FastAPI, *, authenticated: bool) -> dict[str, Any]:
     components = document.setdefault("components", {})
     # FastAPI leaves out every null, those of examples too, and knows no model of the problems.
     _, definitions = models_json_schema(
-        [(model, "serialization") for model in (Problem, RunReport, Task)],
+        [(model, "serialization") for model in (Problem, RunReport, Task, Health, ChatCompletion)],
         ref_template="#/components/schemas/{model}",
     )
     schemas = components.setdefault("schemas", {})

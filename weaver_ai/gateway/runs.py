@@ -9,6 +9,7 @@ from fastapi import Request, Response
 from pydantic_core import to_json
 
 from weaver_ai.agents import Entry, RunEvent
+from weaver_ai.gateway import examples
 from weaver_ai.gateway.disconnect import run_while_connected
 from weaver_ai.gateway.failures import report
 from weaver_ai.gateway.limits import EVENT_STREAM, JSON, negotiate
@@ -22,7 +23,8 @@ __all__ = ["RUN_RESPONSES", "answer_run"]
 RUN_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: event_stream(
         "What came of the run; as `text/event-stream`, what happens in it, ended by `run.finished` or by `error`, "
-        "whose data is a problem."
+        "whose data is a problem.",
+        examples.RUN_STREAM,
     ),
     **problems(400, 404, 406, 413, 415, 422, 429, 502, 503, 504),
 }
@@ -30,7 +32,7 @@ RUN_RESPONSES: dict[int | str, dict[str, Any]] = {
 
 async def answer_run(request: Request, service: Service, entry: Entry, value: Any) -> RunReport | Response:
     """Run `entry` on `value` for as long as the client stays, and answer in the media type that it prefers."""
-    media_type = negotiate(request.headers.get("accept"), [JSON, EVENT_STREAM])
+    media_type = negotiate(request.headers.getlist("accept"), [JSON, EVENT_STREAM])
     service.lifecycle.admit()
     if media_type == EVENT_STREAM:
         events = service.runner.stream(entry, value)

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from weaver_ai.agents import RunResult
+from weaver_ai.gateway import examples
 from weaver_ai.tasks import Priority, TaskError, TaskRecord, TaskState
 
 __all__ = [
@@ -71,6 +72,8 @@ class WorkflowInfo(BaseModel):
 
 class Catalogue(BaseModel):
     """Everything that can be run here."""
+
+    model_config = ConfigDict(json_schema_extra=examples.example(examples.CATALOGUE))
 
     agents: list[AgentInfo]
     workflows: list[WorkflowInfo]
@@ -265,12 +268,18 @@ class Component(BaseModel):
     """How one part of the service is."""
 
     state: ComponentState = Field(description="`degraded` and `down` make the service degraded; the others don't.")
-    latency_ms: float | None = Field(default=None, ge=0, description="Of a round trip just made; null without one.")
+    latency_ms: float | None = Field(
+        default=None,
+        ge=0,
+        description="How long it took to answer just now; null where nothing was asked, or nothing answered.",
+    )
     reason: str | None = Field(default=None, description="Why it isn't `ok`.")
 
 
 class Health(BaseModel):
     """The liveness report: answered with 200 as long as the process can answer."""
+
+    model_config = ConfigDict(json_schema_extra=examples.example(examples.HEALTH))
 
     status: Literal["healthy", "degraded"]
     service: str
@@ -283,6 +292,8 @@ class Health(BaseModel):
 class Ready(BaseModel):
     """Whether traffic should come here."""
 
+    model_config = ConfigDict(json_schema_extra=examples.example(examples.READY))
+
     ready: bool
     service: str
     telemetry: bool = Field(description="Whether telemetry is on.")
@@ -291,6 +302,8 @@ class Ready(BaseModel):
 
 class Index(BaseModel):
     """What is served here."""
+
+    model_config = ConfigDict(json_schema_extra=examples.example(examples.INDEX))
 
     service: str
     version: str

@@ -27,6 +27,7 @@ def test_health_of_a_newcomers_service(keyless: Caller) -> None:
         "anthropic": "unconfigured",
     }
     assert all(set(part) == {"state", "latency_ms", "reason"} for part in components.values())
+    assert 0 <= components["engine"]["latency_ms"] < 1000
     assert components["openai"]["reason"] == "OPENAI_API_KEY isn't set"
 
 
@@ -42,6 +43,8 @@ def test_ready(keyless: Caller) -> None:
     response, _ = keyless.get("/ready")
     assert response.status_code == 200
     assert response.json() == {"ready": True, "service": "weaver-ai", "telemetry": True, "agent_ready": True}
+    for path in ("/health", "/ready", "/"):
+        assert keyless.gateway.client.head(path).status_code == 200
 
 
 def test_probes_leave_no_spans(keyless: Caller) -> None:

@@ -57,6 +57,17 @@ async def test_the_engine() -> None:
     assert await _engine(Engine()) == Component(state="degraded", reason="slow", latency_ms=12.3)  # type: ignore[arg-type]
 
 
+async def test_an_engine_without_a_server_tells_how_long_it_took_to_answer() -> None:
+    class Engine:
+        async def health(self) -> EngineHealth:
+            await asyncio.sleep(0.01)
+            return EngineHealth(state="ok")
+
+    found = await _engine(Engine())  # type: ignore[arg-type]
+    assert found.latency_ms is not None
+    assert 5 < found.latency_ms < 1000
+
+
 async def test_telemetry_that_is_off() -> None:
     assert await _telemetry(OffTelemetry()) == Component(state="off")
 

@@ -32,17 +32,22 @@ from weaver_ai.gateway.limits import EVENT_STREAM, JSON, BodyLimit, negotiate, r
     ],
 )
 def test_the_preferred_media_type_is_chosen(accept: str | None, chosen: str) -> None:
-    assert negotiate(accept, [JSON, EVENT_STREAM]) == chosen
+    assert negotiate([] if accept is None else [accept], [JSON, EVENT_STREAM]) == chosen
 
 
 @pytest.mark.parametrize("accept", ["text/html", "application/json;q=0, text/event-stream;q=0", "image/*"])
 def test_nothing_acceptable_is_406_and_says_what_there_is(accept: str) -> None:
     with pytest.raises(HTTPException) as caught:
-        negotiate(accept, [JSON, EVENT_STREAM])
+        negotiate([accept], [JSON, EVENT_STREAM])
+
     assert (caught.value.status_code, caught.value.detail) == (
         406,
         "this is served as application/json or text/event-stream",
     )
+
+
+def test_two_accept_headers_are_one() -> None:
+    assert negotiate(["text/html", EVENT_STREAM], [JSON, EVENT_STREAM]) == EVENT_STREAM
 
 
 def _request(**headers: str) -> Request:

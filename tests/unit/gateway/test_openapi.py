@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from pydantic_ai import Agent
 
 from weaver_ai.agents import Weaver
-from weaver_ai.gateway import problems, schemas
+from weaver_ai.gateway import examples, openai_schemas, problems, schemas
 from weaver_ai.gateway.application import create_app
 from weaver_ai.settings import load_settings
 
@@ -53,10 +54,62 @@ def test_what_takes_a_body_says_how_bodies_are_refused(document: dict[str, Any])
             assert {"400", "413", "415", "422"} <= operation["responses"].keys(), name
 
 
-@pytest.mark.parametrize("model", ["RunReport", "RunRequest", "Task", "TaskSubmission"])
-def test_examples_are_valid(document: dict[str, Any], model: str) -> None:
-    (example,) = document["components"]["schemas"][model]["examples"]
-    getattr(schemas, model).model_validate(example)
+def _bodies(operation: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    parts = {"request": operation.get("requestBody", {}), **operation["responses"]}
+    for where, part in parts.items():
+        for media_type, body in part.get("content", {}).items():
+            yield where, media_type, body
+
+
+def test_every_body_and_every_parameter_has_an_example(document: dict[str, Any]) -> None:
+    models = document["components"]["schemas"]
+    for name, operation in _operations(document):
+        for where, media_type, body in _bodies(operation):
+            model = body.get("schema", {}).get("$ref", "").rpartition("/")[2]
+            assert "example" in body or len(models[model]["examples"]) == 1, (name, where, media_type)
+        for parameter in operation.get("parameters", ()):
+            assert parameter["schema"].get("examples") or parameter.get("examples"), (name, parameter["name"])
+
+
+def test_examples_are_valid_and_complete(document: dict[str, Any]) -> None:
+    checked = set()
+    for name, schema in document["components"]["schemas"].items():
+        if (model := getattr(schemas, name, None) or getattr(openai_schemas, name, None)) is None:
+            continue
+        for example in schema.get("examples", ()):
+            shown = model.model_validate(example).model_dump(mode="json", exclude_unset=True)
+            assert shown == example, name  # nothing in it that the model doesn't have, no null left out
+            checked.add(name)
+    assert checked == {
+        "Catalogue",
+        "ChatCompletion",
+        "ChatRequest",
+        "Health",
+        "Index",
+        "Model",
+        "ModelList",
+        "Ready",
+        "RunReport",
+        "RunRequest",
+        "Task",
+        "TaskSubmission",
+    }
+
+
+def test_examples_keep_their_nulls(document: dict[str, Any]) -> None:
+    (health,) = document["components"]["schemas"]["Health"]["examples"]
+    assert health == examples.HEALTH
+    (completion,) = document["components"]["schemas"]["ChatCompletion"]["examples"]
+    assert completion == examples.CHAT_COMPLETION
+
+
+def test_examples_of_streams_are_events() -> None:
+    for stream in (examples.RUN_STREAM, examples.TASK_STREAM, examples.CHAT_STREAM):
+        *blocks, rest = stream.split("\n\n")
+        assert rest == ""
+        for block in blocks:
+            fields = dict(line.split(": ", 1) for line in block.splitlines())
+            assert fields["data"] == "[DONE]" or json.loads(fields["data"])
 
 
 def test_no_schema_is_left_over(document: dict[str, Any]) -> None:

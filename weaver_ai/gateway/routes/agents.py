@@ -34,7 +34,7 @@ async def list_agents(service: CurrentService) -> Catalogue:
 )
 async def run(
     request: Request,
-    name: Annotated[str, Path(max_length=64, description="The agent's name.")],
+    name: Annotated[str, Path(max_length=64, description="The agent's name.", examples=["billing"])],
     body: RunRequest,
     service: CurrentService,
 ) -> RunReport | Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from fastapi.responses import Response
 
+from weaver_ai.gateway import examples
 from weaver_ai.gateway.service import CurrentService
 
 __all__ = ["router"]
@@ -23,7 +24,7 @@ router = APIRouter(tags=["probes"])
     responses={
         200: {
             "description": "Prometheus' text format 0.0.4.",
-            "content": {"text/plain": {"schema": {"type": "string"}}},
+            "content": {"text/plain": {"schema": {"type": "string"}, "example": examples.METRICS}},
         }
     },
 )

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Request, Response
 
 from weaver_ai.agents import Entry
+from weaver_ai.gateway import examples
 from weaver_ai.gateway.disconnect import run_while_connected
 from weaver_ai.gateway.failures import report
 from weaver_ai.gateway.limits import require_json
@@ -30,7 +31,9 @@ router = APIRouter(prefix="/v1", tags=["openai"], route_class=StrictRoute)
     summary="Chat with an agent or a workflow",
     response_model=ChatCompletion,
     responses={
-        200: event_stream("The answer; with `stream`, `chat.completion.chunk` events that end with `[DONE]`."),
+        200: event_stream(
+            "The answer; with `stream`, `chat.completion.chunk` events that end with `[DONE]`.", examples.CHAT_STREAM
+        ),
         **problems(400, 404, 413, 415, 422, 429, 502, 503, 504),
     },
     dependencies=[Depends(require_json)],
@@ -60,7 +63,8 @@ async def list_models(service: CurrentService) -> ModelList:
 
 @router.get("/models/{name}", operation_id="read_model", summary="Read a model", responses=problems(404, 422))
 async def read_model(
-    name: Annotated[str, Path(max_length=64, description="An agent's or a workflow's name.")], service: CurrentService
+    name: Annotated[str, Path(max_length=64, description="An agent's or a workflow's name.", examples=["billing"])],
+    service: CurrentService,
 ) -> Model:
     """One agent or workflow, as OpenAI shows a model."""
     return _model(service.weaver.find(name), service)

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Header, Path, Request, Response
 from pydantic import JsonValue
 from pydantic_core import to_json
 
+from weaver_ai.gateway import examples
 from weaver_ai.gateway.failures import report
 from weaver_ai.gateway.limits import EVENT_STREAM, negotiate, require_json
 from weaver_ai.gateway.openapi import event_stream, problems
@@ -22,7 +23,12 @@ __all__ = ["router"]
 
 router = APIRouter(prefix="/v1/tasks", tags=["tasks"], route_class=StrictRoute)
 
-TaskId = Annotated[str, Path(min_length=1, max_length=128, description="The `id` of the task.")]
+TaskId = Annotated[
+    str,
+    Path(
+        min_length=1, max_length=128, description="The `id` of the task.", examples=["0d696e2e1696422fb694da45e7ee67a8"]
+    ),
+]
 IdempotencyKey = Annotated[
     str | None,
     Header(
@@ -30,10 +36,14 @@ IdempotencyKey = Annotated[
         max_length=255,
         pattern=r"^[!-~]+$",
         description="The same key with the same body gives the same task for a day; with another body, 409.",
+        examples=["order-7"],
     ),
 ]
 LastEventId = Annotated[
-    str | None, Header(max_length=128, description="The `id` of the last event that was read; the next ones follow.")
+    str | None,
+    Header(
+        max_length=128, description="The `id` of the last event that was read; the next ones follow.", examples=["2"]
+    ),
 ]
 
 
@@ -89,7 +99,7 @@ async def cancel(task_id: TaskId, service: CurrentService) -> Task:
     summary="Follow a task",
     response_class=Response,
     responses={
-        200: event_stream("The task's events; the last one ends the task."),
+        200: event_stream("The task's events; the last one ends the task.", examples.TASK_STREAM),
         204: {"description": "The task has ended, and `Last-Event-ID` was its last event."},
         **problems(404, 406, 422, 503),
     },
@@ -98,7 +108,7 @@ async def follow(
     request: Request, task_id: TaskId, service: CurrentService, last_event_id: LastEventId = None
 ) -> Response:
     """Server-sent events, from the first or from the one after `Last-Event-ID`, until the one that ends the task."""
-    negotiate(request.headers.get("accept"), [EVENT_STREAM])
+    negotiate(request.headers.getlist("accept"), [EVENT_STREAM])
     return EventStream(_events(service.engine, task_id, last_event_id), lifecycle=service.lifecycle, report=report)
 
 

@@ -27,7 +27,7 @@ router = APIRouter(prefix="/v1/workflows", tags=["workflows"], route_class=Stric
 )
 async def run(
     request: Request,
-    name: Annotated[str, Path(max_length=64, description="The workflow's name.")],
+    name: Annotated[str, Path(max_length=64, description="The workflow's name.", examples=["support"])],
     body: RunRequest,
     service: CurrentService,
 ) -> RunReport | Response:
