@@ -39,6 +39,20 @@ def test_without_agents_it_is_alive_and_not_ready() -> None:
         )
 
 
+def test_without_a_working_engine_it_is_alive_and_not_ready(gateway: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    from weaver_ai.tasks import EmbeddedEngine, EngineHealth
+
+    async def down(_engine: EmbeddedEngine) -> EngineHealth:
+        return EngineHealth(state="down", reason="gone")
+
+    monkeypatch.setattr(EmbeddedEngine, "health", down)
+    health = gateway.client.get("/health")
+    assert (health.status_code, health.json()["status"]) == (200, "degraded")
+    assert health.json()["components"]["engine"]["reason"] == "gone"
+    ready = gateway.client.get("/ready")
+    assert (ready.status_code, ready.json()["ready"], ready.json()["agent_ready"]) == (503, False, True)
+
+
 def test_without_telemetry_it_says_so(serve: Serve) -> None:
     gateway = serve(telemetry_enabled=False)
     health = gateway.client.get("/health").json()

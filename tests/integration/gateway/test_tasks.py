@@ -84,6 +84,22 @@ def test_events_arrive_while_the_task_runs(gateway: Served, desk: Desk) -> None:
         assert "event: task.succeeded" in list(lines)
 
 
+def test_a_reader_who_was_cut_off_goes_on_where_it_was(gateway: Served, desk: Desk) -> None:
+    task = _submit(gateway, {"capability": "hold", "input": "hi"})
+    path = f"/v1/tasks/{task['task_id']}/events"
+    with gateway.client.stream("GET", path) as stream:
+        lines = stream.iter_lines()
+        read = [next(lines) for _ in range(8)]  # two events of three lines and a blank one
+    assert desk.begun.wait(5)
+    (last,) = {line.removeprefix("id: ") for line in read[4:] if line.startswith("id: ")}
+    with gateway.client.stream("GET", path, headers={"last-event-id": last}) as stream:
+        desk.release.set()
+        rest = _events("\n".join(stream.iter_lines()))
+    assert (rest[0]["name"], rest[-1]["name"]) == ("run.started", "task.succeeded")
+    whole = _events(gateway.client.get(path).text)
+    assert _events("\n".join(read)) + rest == whole
+
+
 def test_a_running_task_is_cancelled(gateway: Served, desk: Desk) -> None:
     task = _submit(gateway, {"capability": "hold", "input": "hi"})
     path = f"/v1/tasks/{task['task_id']}"
@@ -92,6 +108,17 @@ def test_a_running_task_is_cancelled(gateway: Served, desk: Desk) -> None:
     assert (cancelled["state"], cancelled["error"]["code"]) == ("cancelled", "run-cancelled")
     assert desk.cancelled.is_set()
     assert _events(gateway.client.get(f"{path}/events").text)[-1]["name"] == "task.cancelled"
+
+
+def test_a_waiting_task_is_cancelled(serve: Serve, desk: Desk) -> None:
+    gateway = serve(task_concurrency=1)
+    _submit(gateway, {"capability": "hold", "input": "runs"})
+    assert desk.begun.wait(5)
+    task = _submit(gateway, {"capability": "sum", "input": [1]})
+    assert task["state"] == "queued"
+    cancelled = gateway.client.delete(f"/v1/tasks/{task['task_id']}").json()
+    assert (cancelled["state"], cancelled["attempts"], cancelled["started_at"]) == ("cancelled", 0, None)
+    assert not desk.cancelled.is_set()
 
 
 def test_a_finished_task_stays_as_it_is(gateway: Served) -> None:

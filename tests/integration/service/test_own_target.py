@@ -59,6 +59,19 @@ def test_the_banner_says_what_was_chosen_and_has_a_curl_that_works(shop: Gateway
     assert len(banner.splitlines()) < 25
 
 
+def test_the_line_that_a_newcomer_copies_works(keyless: Caller) -> None:
+    import json
+    import shlex
+    import subprocess
+
+    line = keyless.gateway.wait_for_line("  curl ").strip()
+    answer = subprocess.run(shlex.split(line), capture_output=True, text=True, timeout=20, check=True)
+    body = json.loads(answer.stdout)
+    assert (body["name"], body["kind"], body["offline"]) == ("support", "workflow", True)
+    assert "Order 7 (espresso machine) is refunded" in body["text"]
+    assert any("offline" in printed for printed in keyless.gateway.lines_with("  models "))
+
+
 @pytest.mark.parametrize(
     ("source", "target", "says"),
     [
