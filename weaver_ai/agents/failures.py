@@ -118,16 +118,25 @@ def _misbehaviour(error: UnexpectedModelBehavior) -> str:
 class _Blame:
     """Who failed, in words and as fields."""
 
-    model: str
+    model: str | None
     provider: str | None
 
     @property
     def words(self) -> str:
-        return f"{self.provider or 'the provider'} ({self.model})"
+        return f"{self.provider or 'the provider'}{f' ({self.model})' if self.model else ''}"
+
+
+def _blame(named: str, providers: Mapping[str, str]) -> _Blame:
+    """A name that nobody asked for comes from the provider's answer, which is not to be repeated."""
+    if named in providers:
+        return _Blame(named, providers[named])
+    if len(providers) == 1:
+        return _Blame(*next(iter(providers.items())))
+    return _Blame(None, None)
 
 
 def _of_model(error: ModelAPIError, providers: Mapping[str, str]) -> ProviderError:
-    blame = _Blame(error.model_name, providers.get(error.model_name))
+    blame = _blame(error.model_name, providers)
     status = error.status_code if isinstance(error, ModelHTTPError) else None
     kind, what, hint = _sorted(error, status)
     return kind(

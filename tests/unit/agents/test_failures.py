@@ -243,7 +243,7 @@ UNMODELLED: dict[str, tuple[Exception, type[WeaverError], str]] = {
         ModelAPIError("m1", SECRET, provider_error_code="strange", in_stream=True),
         ProviderError, "openai (m1) reported an error in its answer",
     ),
-    "nobody's model": (ModelAPIError("m2", SECRET), ProviderInvalidResponse, f"the provider (m2) {UNREADABLE}"),
+    "a name from the answer": (ModelAPIError(SECRET, "x"), ProviderInvalidResponse, f"openai (m1) {UNREADABLE}"),
     "quota as 429": (
         ModelHTTPError.for_category(None, status_code=429, model_name="m1", body=SECRET),
         ProviderRateLimited, "openai (m1) is rate limiting: status 429",
@@ -280,19 +280,19 @@ CHAINS: dict[str, tuple[list[Exception], type[ProviderError], str, float | None]
         [ModelHTTPError(401, "m1", SECRET), overloaded(30.0)],
         ProviderUnavailable,
         ("all 2 models failed: openai (m1) rejected the request: status 401; "
-        "the provider (m2) is unavailable: status 529"),
+        "anthropic (m2) is unavailable: status 529"),
         30.0,
     ),
     "the soonest counts": (
         [rate_limited(20.0), overloaded(5.0)],
         ProviderRateLimited,
-        "all 2 models failed: openai (m1) is rate limiting: status 429; the provider (m2) is unavailable: status 529",
+        "all 2 models failed: openai (m1) is rate limiting: status 429; anthropic (m2) is unavailable: status 529",
         5.0,
     ),
     "a chain in a chain": (
         [FallbackExceptionGroup("inner", [rate_limited(None)]), overloaded(None)],
         ProviderRateLimited,
-        "all 2 models failed: openai (m1) is rate limiting: status 429; the provider (m2) is unavailable: status 529",
+        "all 2 models failed: openai (m1) is rate limiting: status 429; anthropic (m2) is unavailable: status 529",
         None,
     ),
     "nothing but rejected answers": (
@@ -305,8 +305,16 @@ CHAINS: dict[str, tuple[list[Exception], type[ProviderError], str, float | None]
 def test_when_every_model_of_a_chain_failed(
     errors: list[Exception], kind: type[ProviderError], message: str, retry_after: float | None
 ) -> None:
-    found = failure(FallbackExceptionGroup("all failed", errors))
+    asked = {"m1": "openai", "m2": "anthropic"}
+    found = failure_of(FallbackExceptionGroup("all failed", errors), name="a", kind="agent", providers=asked)
     assert (type(found), found.message, found.retry_after) == (kind, message, retry_after)
+
+
+def test_a_name_from_the_answer_is_not_repeated() -> None:
+    asked = {"m1": "openai", "m2": "anthropic"}
+    found = failure_of(ModelAPIError(SECRET, "x"), name="a", kind="agent", providers=asked)
+    assert found.message == f"the provider {UNREADABLE}"
+    assert (found.provider, found.model) == (None, None)  # type: ignore[attr-defined]
 
 
 async def test_a_fallback_goes_on_at_once_and_the_group_is_one_failure(provider_server: ProviderServer) -> None:
