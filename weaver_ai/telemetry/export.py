@@ -24,6 +24,7 @@ __all__ = ["CountedLogs", "CountedSpans", "ExportCounts", "combined_health", "wi
 
 _log = logging.getLogger("weaver_ai.telemetry")
 _FULL_QUEUE_SECONDS = 60.0
+_FULL_QUEUE = "the queue was full: telemetry is dropped"
 
 
 @dataclass
@@ -60,9 +61,11 @@ class ExportCounts:
             self.dropped_at = time.monotonic()
 
     @property
-    def degraded(self) -> bool:
-        full = self.dropped_at is not None and time.monotonic() - self.dropped_at < _FULL_QUEUE_SECONDS
-        return self.reason is not None or full
+    def trouble(self) -> str | None:
+        """What is wrong now; a queue that was full counts for a minute."""
+        if self.reason is None and self.dropped_at is not None:
+            return _FULL_QUEUE if time.monotonic() - self.dropped_at < _FULL_QUEUE_SECONDS else None
+        return self.reason
 
 
 class _SpanOutlet(SpanExporter):
@@ -179,13 +182,14 @@ def combined_health(batches: Sequence[CountedSpans | CountedLogs]) -> ExporterHe
     if not batches:
         return ExporterHealth("off")
     counts = [batch.counts for batch in batches]
+    troubles = [trouble for count in counts if (trouble := count.trouble) is not None]
     return ExporterHealth(
-        state="degraded" if any(count.degraded for count in counts) else "ok",
+        state="degraded" if troubles else "ok",
         queued=sum(batch.queued for batch in batches),
         exported=sum(count.exported for count in counts),
         dropped=sum(count.dropped for count in counts),
         failed=sum(count.failed for count in counts),
-        reason=next((count.reason for count in counts if count.reason), None),
+        reason=next(iter(troubles), None),
     )
 
 

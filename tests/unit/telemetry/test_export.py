@@ -68,7 +68,9 @@ def test_a_full_queue_drops_and_says_so(build: Any) -> None:
         time.sleep(0.01)
     for _ in range(13):
         tracer.start_span("y").end()
-    assert combined_health([batch]) == ExporterHealth("degraded", queued=8, dropped=5)
+    assert combined_health([batch]) == ExporterHealth(
+        "degraded", queued=8, dropped=5, reason="the queue was full: telemetry is dropped"
+    )
     exporter.gate.set()
     batch.force_flush()
     health = combined_health([batch])
