@@ -1,0 +1,87 @@
+"""A gateway in the test's process and loop: its agents ask the fake providers, and its lifespan is run."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, TypeAlias
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+from pydantic import SecretStr
+from pydantic_ai import Agent
+
+from weaver_ai.agents import Run, Weaver
+from weaver_ai.gateway.application import create_app
+from weaver_ai.settings import Settings, load_settings
+from weaver_ai.tasks import Engine
+
+MODELS = {"openai": "openai:gpt-5-mini", "anthropic": "anthropic:claude-haiku-4-5"}
+OTHER = {"openai": "anthropic", "anthropic": "openai"}
+KEY = "-".join(["provider", "key", "of", "the", "test"])  # made here, so that no scanner finds it
+STREAM = {"accept": "text/event-stream"}
+
+
+class Gateway:
+    """An application that serves, and its client."""
+
+    def __init__(self, app: FastAPI, client: httpx2.AsyncClient) -> None:
+        self.app = app
+        self.client = client
+
+    async def run(self, agent: str, *, stream: bool = False) -> httpx2.Response:
+        return await self.client.post(
+            f"/v1/agents/{agent}/run", json={"input": "Hi"}, headers=STREAM if stream else None
+        )
+
+    async def health(self) -> dict[str, Any]:
+        response = await self.client.get("/health")
+        assert response.status_code == 200, response.text
+        found: dict[str, Any] = response.json()
+        return found
+
+
+def desk() -> Weaver:
+    """For each provider an agent that has no other, and one that may fall back to the other; and who asks nobody."""
+    weaver = Weaver("desk")
+    for vendor, other in OTHER.items():
+        weaver.agent(Agent(MODELS[vendor], name=f"{vendor}-alone", defer_model_check=True))
+        weaver.agent(
+            Agent(MODELS[vendor], name=f"{vendor}-then-{other}", defer_model_check=True), fallback=[MODELS[other]]
+        )
+
+    @weaver.workflow("echo")
+    async def echo(run: Run, input: str) -> str:  # noqa: A002
+        """Says it again."""
+        return input
+
+    return weaver
+
+
+def make_settings(**overrides: Any) -> Settings:
+    """Settings that nothing of the developer's shell gets into; no retries, so that a fault is seen as it is."""
+    keys = {"openai_api_key": SecretStr(KEY), "anthropic_api_key": SecretStr(KEY)}
+    keys |= {"openai_base_url": None, "anthropic_base_url": None}
+    quiet = {"telemetry_environment": "production", "shutdown_grace_seconds": 2.0, "provider_max_retries": 0}
+    return load_settings(env_file=None, **{**keys, **quiet, **overrides})
+
+
+@asynccontextmanager
+async def serving(settings: Settings, engine: Engine | None = None) -> AsyncGenerator[Gateway, None]:
+    app = create_app(settings, desk(), engine=engine)
+    transport = httpx2.ASGITransport(app=app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx2.AsyncClient(transport=transport, base_url="http://gw") as client,
+    ):
+        yield Gateway(app, client)
+
+
+Serve: TypeAlias = Callable[..., AbstractAsyncContextManager[Gateway]]
+
+
+@pytest.fixture
+def serve() -> Serve:
+    """Serve the desk for a while: `async with serve(redis_url=...) as gateway`."""
+    return lambda engine=None, **overrides: serving(make_settings(**overrides), engine)

@@ -1,0 +1,186 @@
+"""What goes wrong, what the user sees and what the trace shows: the tests run this table, and the docs print it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+from weaver_ai.testing.faults import FaultSpec, fault
+from weaver_ai.testing.faults.spec import ProviderFaults
+
+__all__ = [
+    "EXPORTER",
+    "PROVIDERS",
+    "REDIS",
+    "ExporterCase",
+    "Problem",
+    "ProviderCase",
+    "RedisCase",
+]
+
+FaultOf: TypeAlias = Callable[[ProviderFaults[FaultSpec]], FaultSpec]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a client is told: the status, the last segment of the problem's type, and the `Retry-After` header."""
+
+    status: int
+    code: str
+    retry_after: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProviderCase:
+    """A fault of the provider that is asked first; OpenAI and Anthropic alike.
+
+    Attributes:
+        what: in words.
+        fault: of the vocabulary, on the edge of either provider.
+        problem: what the client gets where there is no fallback model; None: the answer.
+        http: `error.type` of the HTTP client's span; None: it ended without an error.
+        begun: a stream has sent its first words when the fault strikes, so that no other model can step in.
+        limit: `WEAVER_PROVIDER_TIMEOUT_SECONDS`.
+    """
+
+    what: str
+    fault: FaultOf
+    problem: Problem | None
+    http: str | None
+    begun: bool = False
+    limit: float = 60.0
+
+
+_TIMEOUT: Final = Problem(504, "provider-timeout")
+_UNREACHABLE: Final = Problem(503, "provider-unreachable")
+_UNAVAILABLE: Final = Problem(502, "provider-unavailable")
+_REJECTED: Final = Problem(502, "provider-rejected")
+_UNREADABLE: Final = Problem(502, "provider-invalid-response")
+
+PROVIDERS: Final = (
+    ProviderCase(
+        what="no connection in time", fault=lambda edge: edge.timeout(), problem=_TIMEOUT, http="ConnectTimeout"
+    ),
+    ProviderCase(
+        what="connected, no answer in time",
+        fault=lambda edge: edge.timeout("read"),
+        problem=_TIMEOUT,
+        http="ReadTimeout",
+    ),
+    ProviderCase(
+        what="the request can't be sent in time",
+        fault=lambda edge: edge.timeout("write"),
+        problem=_TIMEOUT,
+        http="WriteTimeout",
+    ),
+    ProviderCase(
+        what="all connections of the client are taken",
+        fault=lambda edge: edge.timeout("pool"),
+        problem=_TIMEOUT,
+        http="PoolTimeout",
+    ),
+    ProviderCase(what="nobody listens", fault=lambda edge: edge.refused(), problem=_UNREACHABLE, http="ConnectError"),
+    ProviderCase(
+        what="the connection breaks before the answer",
+        fault=lambda edge: edge.reset(),
+        problem=_UNREACHABLE,
+        http="ReadError",
+    ),
+    ProviderCase(
+        what="the connection breaks in the answer",
+        fault=lambda edge: edge.reset(midway=True),
+        problem=_UNREACHABLE,
+        http=None,
+        begun=True,
+    ),
+    ProviderCase(what="slow, but in time", fault=lambda edge: edge.slow(0.2), problem=None, http=None),
+    ProviderCase(
+        what="slower than `WEAVER_PROVIDER_TIMEOUT_SECONDS`",
+        fault=lambda edge: edge.slow(30),
+        problem=_TIMEOUT,
+        http=None,  # Weaver hangs up, which is no error of the connection
+        limit=0.3,
+    ),
+    ProviderCase(
+        what="rate limit, says when",
+        fault=lambda edge: edge.status(429, retry_after=1),
+        problem=Problem(429, "provider-rate-limited", "1"),
+        http="429",
+    ),
+    ProviderCase(
+        what="rate limit, doesn't say when",
+        fault=lambda edge: edge.status(429),
+        problem=Problem(429, "provider-rate-limited"),
+        http="429",
+    ),
+    ProviderCase(what="its own error", fault=lambda edge: edge.status(500), problem=_UNAVAILABLE, http="500"),
+    ProviderCase(
+        what="down, says until when",
+        fault=lambda edge: edge.status(503, retry_after=3),
+        problem=Problem(502, "provider-unavailable", "3"),
+        http="503",
+    ),
+    ProviderCase(what="overloaded", fault=lambda edge: edge.status(529), problem=_UNAVAILABLE, http="529"),
+    ProviderCase(what="the request is refused", fault=lambda edge: edge.status(400), problem=_REJECTED, http="400"),
+    ProviderCase(what="the key is refused", fault=lambda edge: edge.bad_key(), problem=_REJECTED, http="401"),
+    ProviderCase(what="no such model", fault=lambda edge: edge.status(404), problem=_REJECTED, http="404"),
+    ProviderCase(
+        what="an answer that can't be read",
+        fault=lambda edge: edge.malformed(),
+        problem=_UNREADABLE,
+        http=None,
+        begun=True,
+    ),
+    ProviderCase(
+        what="half an answer",
+        fault=lambda edge: edge.truncated(),
+        problem=_UNREACHABLE,
+        http=None,
+        begun=True,
+    ),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExporterCase:
+    """A fault of the telemetry backend. Requests are answered as without it.
+
+    Attributes:
+        what: in words.
+        fault: of the vocabulary.
+        loss: which counter of `exporter_health()` and `/metrics` counts what is lost.
+        reason: what `/health` says of the component `telemetry`.
+    """
+
+    what: str
+    fault: FaultSpec
+    loss: Literal["failed", "dropped"]
+    reason: str
+
+
+_UNDELIVERED: Final = "the exporter could not deliver"
+
+EXPORTER: Final = (
+    ExporterCase(what="nobody listens", fault=fault.exporter.down(), loss="failed", reason=_UNDELIVERED),
+    ExporterCase(what="it never answers", fault=fault.exporter.hangs(), loss="failed", reason=_UNDELIVERED),
+    ExporterCase(what="it refuses", fault=fault.exporter.rejects(), loss="failed", reason=_UNDELIVERED),
+    ExporterCase(what="its own error", fault=fault.exporter.rejects(503), loss="failed", reason=_UNDELIVERED),
+    ExporterCase(
+        what="the queue before it is full",
+        fault=fault.exporter.full(),
+        loss="dropped",
+        reason="the queue was full: telemetry is dropped",
+    ),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RedisCase:
+    """A fault of the Redis that tasks are kept in. Synchronous runs go on in every case."""
+
+    what: str
+    fault: FaultSpec
+
+
+REDIS: Final[tuple[RedisCase, ...]] = ()
