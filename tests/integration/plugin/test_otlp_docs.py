@@ -1,0 +1,25 @@
+"""docs/otlp.md is run: each Python block is a test file, and the text after one what its report says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.integration.plugin.conftest import Run
+
+PAGE = Path(__file__).parents[3] / "docs" / "otlp.md"
+_BLOCK = re.compile(r"^```python\n(?P<code>.*?)^```\n(?:\n```text\n(?P<text>.*?)^```\n)?", re.MULTILINE | re.DOTALL)
+BLOCKS = [(match["code"], match["text"]) for match in _BLOCK.finditer(PAGE.read_text(encoding="utf-8"))]
+
+
+def test_the_page_has_its_examples() -> None:
+    assert len(BLOCKS) == 3
+
+
+@pytest.mark.parametrize(("code", "text"), BLOCKS, ids=range(1, len(BLOCKS) + 1))
+def test_example(run: Run, code: str, text: str | None) -> None:
+    result = run(code)
+    result.assert_outcomes(passed=1, errors=0 if text is None else 1)
+    assert (text or "") in result.stdout.str()
