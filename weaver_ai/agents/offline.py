@@ -95,8 +95,8 @@ class OfflineModel(Model):
         model_settings: ModelSettings | None,
         model_request_parameters: ModelRequestParameters,
     ) -> ModelResponse:
-        _, parameters = self.prepare_request(model_settings, model_request_parameters)
-        parts = self._answer(messages, parameters)
+        settings, parameters = self.prepare_request(model_settings, model_request_parameters)
+        parts = self._answer(messages, parameters, _forced(settings, parameters))
         return ModelResponse(
             parts=parts,
             usage=_usage(messages, parameters, parts),
@@ -113,15 +113,20 @@ class OfflineModel(Model):
         model_request_parameters: ModelRequestParameters,
         run_context: RunContext[Any] | None = None,
     ) -> AsyncIterator[StreamedResponse]:
-        _, parameters = self.prepare_request(model_settings, model_request_parameters)
-        parts = self._answer(messages, parameters)
+        settings, parameters = self.prepare_request(model_settings, model_request_parameters)
+        parts = self._answer(messages, parameters, _forced(settings, parameters))
         stream = _OfflineStream(model_request_parameters=parameters, parts=parts)
         stream.finish_reason = _finish_reason(parts)
         stream.count(_usage(messages, parameters, parts))
         yield stream
 
-    def _answer(self, messages: Sequence[ModelMessage], parameters: ModelRequestParameters) -> list[ModelResponsePart]:
+    def _answer(
+        self, messages: Sequence[ModelMessage], parameters: ModelRequestParameters, forced: Sequence[ToolDefinition]
+    ) -> list[ModelResponsePart]:
         turn = _Turn.of(messages)
+        if forced:
+            tool = max(forced, key=lambda tool: _score(tool, turn))
+            return [_tool_call(tool, _object(Reader(turn.text).fill(tool.parameters_json_schema)), turn)]
         rule, groups = self._rule(turn.text)
         if not turn.returns:
             call = _call_by_rule(rule, groups, turn, parameters) or _call_by_words(turn, parameters)
@@ -254,6 +259,12 @@ def _call_by_words(turn: _Turn, parameters: ModelRequestParameters) -> ToolCallP
         if (arguments := Reader(turn.text).arguments(tool.parameters_json_schema)) is not None:
             return _tool_call(tool, arguments, turn)
     return None
+
+
+def _forced(settings: ModelSettings | None, parameters: ModelRequestParameters) -> list[ToolDefinition]:
+    """The tools of which one has to be called."""
+    choice = (settings or {}).get("tool_choice")
+    return [tool for tool in parameters.function_tools if tool.name in choice] if isinstance(choice, list) else []
 
 
 def _score(tool: ToolDefinition, turn: _Turn) -> int:

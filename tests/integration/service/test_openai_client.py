@@ -246,6 +246,19 @@ def test_a_tool_that_has_to_be_called(
         assert "refund" not in json.dumps(sent)
 
 
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_tool_that_has_to_be_called_offline(offline: openai.OpenAI, streamed: bool) -> None:
+    forced: Any = {"model": "billing", "messages": HI, "tools": [WEATHER], "tool_choice": "required"}
+    if streamed:
+        with offline.chat.completions.stream(**forced) as stream:
+            choice: Any = stream.get_final_completion().choices[0]
+    else:
+        choice = offline.chat.completions.create(**forced).choices[0]
+    assert choice.finish_reason == "tool_calls"
+    assert [call.function.name for call in choice.message.tool_calls] == ["weather"]
+    assert list(json.loads(choice.message.tool_calls[0].function.arguments)) == ["city"]
+
+
 def test_settings_reach_the_provider(client: openai.OpenAI, provider_server: ProviderServer) -> None:
     provider_server.openai.always("Hello.")
     extra: Any = {"reasoning_effort": "low", "verbosity": "low", "service_tier": "flex", "store": False, "user": "u-1"}
