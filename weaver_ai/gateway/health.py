@@ -69,7 +69,8 @@ async def _telemetry(telemetry: Telemetry) -> Component:
     health = telemetry.exporter_health()
     if telemetry.enabled and health.state == "off":
         return Component(state="off", reason="nothing leaves this process: no exporter is configured")
-    return Component(state=health.state, reason=health.reason)
+    latency = None if health.latency is None else _milliseconds(health.latency)
+    return Component(state=health.state, latency_ms=latency, reason=health.reason)
 
 
 def _provider(status: ProviderStatus) -> Component:

@@ -271,7 +271,8 @@ class Component(BaseModel):
     latency_ms: float | None = Field(
         default=None,
         ge=0,
-        description="How long it took to answer just now; null where nothing was asked, or nothing answered.",
+        description="How long it took to answer just now; of telemetry, how long the last batch took to be delivered. "
+        "Null where nothing was asked, or nothing answered.",
     )
     reason: str | None = Field(default=None, description="Why it isn't `ok`.")
 

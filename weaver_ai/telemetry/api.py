@@ -30,6 +30,7 @@ class ExporterHealth:
         dropped: lost to a full queue.
         failed: given to the exporter, which couldn't deliver them.
         reason: why the last failed export failed, redacted; None after a success.
+        latency: seconds that the last batch took to be delivered, of the slower exporter; None before the first.
     """
 
     state: ExporterState
@@ -38,6 +39,7 @@ class ExporterHealth:
     dropped: int = 0
     failed: int = 0
     reason: str | None = None
+    latency: float | None = None
 
 
 class Telemetry(Protocol):

@@ -38,11 +38,13 @@ class ExportCounts:
     dropped: int = 0
     reason: str | None = None
     dropped_at: float | None = None
+    latency: float | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
-    def succeeded(self, items: int) -> None:
+    def succeeded(self, items: int, seconds: float) -> None:
         with self._lock:
             self.exported += items
+            self.latency = seconds
             recovered, self.reason = self.reason is not None, None
         if recovered:
             _log.warning("export of %s works again", self.signal)
@@ -74,13 +76,14 @@ class _SpanOutlet(SpanExporter):
         self._counts = counts
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        began = time.perf_counter()
         try:
             result = self._exporter.export(spans)
         except Exception as error:  # noqa: BLE001 - any exporter may raise anything; that costs a counter
             self._counts.fail(len(spans), f"{type(error).__name__}: {error}")
             return SpanExportResult.FAILURE
         if result is SpanExportResult.SUCCESS:
-            self._counts.succeeded(len(spans))
+            self._counts.succeeded(len(spans), time.perf_counter() - began)
         else:
             self._counts.fail(len(spans), "the exporter could not deliver")
         return result
@@ -98,13 +101,14 @@ class _LogOutlet(LogRecordExporter):
         self._counts = counts
 
     def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
+        began = time.perf_counter()
         try:
             result = self._exporter.export(batch)
         except Exception as error:  # noqa: BLE001 - any exporter may raise anything; that costs a counter
             self._counts.fail(len(batch), f"{type(error).__name__}: {error}")
             return LogRecordExportResult.FAILURE
         if result is LogRecordExportResult.SUCCESS:
-            self._counts.succeeded(len(batch))
+            self._counts.succeeded(len(batch), time.perf_counter() - began)
         else:
             self._counts.fail(len(batch), "the exporter could not deliver")
         return result
@@ -190,6 +194,7 @@ def combined_health(batches: Sequence[CountedSpans | CountedLogs]) -> ExporterHe
         dropped=sum(count.dropped for count in counts),
         failed=sum(count.failed for count in counts),
         reason=next(iter(troubles), None),
+        latency=max((count.latency for count in counts if count.latency is not None), default=None),
     )
 
 

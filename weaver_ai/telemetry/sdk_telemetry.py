@@ -140,6 +140,7 @@ class SdkTelemetry:
             dropped=own.dropped + cloud.dropped,
             failed=own.failed + cloud.failed,
             reason=cloud.reason or own.reason,
+            latency=own.latency if cloud.latency is None else max(cloud.latency, own.latency or 0.0),
         )
 
     def prometheus(self) -> bytes:

@@ -76,6 +76,7 @@ async def test_telemetry_that_is_off() -> None:
     ("health", "component"),
     [
         (ExporterHealth("ok"), Component(state="ok")),
+        (ExporterHealth("ok", latency=0.0042), Component(state="ok", latency_ms=4.2)),
         (ExporterHealth("degraded", reason="refused"), Component(state="degraded", reason="refused")),
         (
             ExporterHealth("off"),

@@ -54,7 +54,24 @@ def test_what_arrives_is_counted(build: Any) -> None:
         tracer.start_span("x").end()
     assert combined_health([batch]) == ExporterHealth("ok", queued=3)
     batch.force_flush()
-    assert combined_health([batch]) == ExporterHealth("ok", exported=3)
+    health = combined_health([batch])
+    assert health == ExporterHealth("ok", exported=3, latency=health.latency)
+
+
+def test_the_last_delivery_is_timed_and_a_failed_one_is_not(build: Any) -> None:
+    slow = Exporter(lambda: time.sleep(0.05) or SpanExportResult.SUCCESS)
+    batch, tracer = build(slow)
+    quick, _ = build(Exporter())
+    assert combined_health([batch, quick]).latency is None
+    tracer.start_span("x").end()
+    batch.force_flush()
+    latency = combined_health([batch, quick]).latency
+    assert latency is not None
+    assert 0.04 < latency < 5
+    slow.answer = refuses
+    tracer.start_span("x").end()
+    batch.force_flush()
+    assert combined_health([batch, quick]).latency == latency
 
 
 def test_a_full_queue_drops_and_says_so(build: Any) -> None:
@@ -110,7 +127,8 @@ def test_a_failing_exporter_is_said_once_and_its_recovery_once(
     exporter.answer = lambda: SpanExportResult.SUCCESS
     tracer.start_span("x").end()
     batch.force_flush()
-    assert combined_health([batch]) == ExporterHealth("ok", failed=2, exported=1)
+    health = combined_health([batch])
+    assert health == ExporterHealth("ok", failed=2, exported=1, latency=health.latency)
     assert [(record.levelno, record.getMessage()) for record in caplog.records] == [
         (logging.WARNING, f"export of traces fails: {reason}; requests go on, telemetry is lost"),
         (logging.WARNING, "export of traces works again"),
