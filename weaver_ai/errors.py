@@ -30,9 +30,11 @@ __all__ = [
     "RunFailed",
     "RunTimeout",
     "SettingsError",
+    "StepChanged",
     "TargetError",
     "TaskNotFound",
     "WeaverError",
+    "WorkerLost",
     "WorkflowNotFound",
 ]
 
@@ -173,6 +175,20 @@ class RunCancelled(RunFailed):
 
     code = "run-cancelled"
     title = "Run cancelled"
+
+
+class StepChanged(RunFailed):
+    """A workflow that goes on after its worker died asked for another step than before, or gave it another input."""
+
+    code = "step-changed"
+    title = "Step changed on replay"
+
+
+class WorkerLost(RunFailed):
+    """Several workers died or fell silent while they ran a task; it isn't given to another."""
+
+    code = "worker-lost"
+    title = "Workers lost"
 
 
 class ProviderError(RunFailed):

@@ -11,6 +11,7 @@ from weaver_ai.agents.events import RunEvent
 from weaver_ai.agents.failures import failure_of
 from weaver_ai.agents.options import RunOptions
 from weaver_ai.agents.registry import Entry
+from weaver_ai.agents.replay import Replay
 from weaver_ai.agents.result import Ledger
 from weaver_ai.agents.watch import Emit, Relay, Watch
 from weaver_ai.errors import CapabilityNotFound, RunFailed, RunTimeout, WeaverError
@@ -29,10 +30,11 @@ class Job:
     emit: Emit | None
     deadline: float
     seconds: float
+    replay: Replay | None = None
 
     def counting(self, ledger: Ledger) -> Job:
         """The same run, with what its steps use in another ledger."""
-        return Job(self.run_id, self.options, ledger, self.emit, self.deadline, self.seconds)
+        return Job(self.run_id, self.options, ledger, self.emit, self.deadline, self.seconds, self.replay)
 
     async def tell(self, event: RunEvent) -> None:
         if self.emit is not None:

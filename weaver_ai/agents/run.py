@@ -21,6 +21,7 @@ from weaver_ai.agents.models import Models, ProviderStatus, is_offline, leaves
 from weaver_ai.agents.options import RunOptions, model_settings_of, output_type_of, prompt_of, tool_results_of
 from weaver_ai.agents.part import Part, cost_of, json_of
 from weaver_ai.agents.registry import Entry, RegisteredAgent, RegisteredWorkflow, Weaver
+from weaver_ai.agents.replay import Replay
 from weaver_ai.agents.result import Ledger, RunResult, Step, Usage
 from weaver_ai.agents.watch import Emit, current_trace_id
 from weaver_ai.agents.workflows import Capability, Run
@@ -85,9 +86,17 @@ class Runner:
         return await self._execute(entry, value, options or RunOptions(), ledger or Ledger(), None)
 
     async def stream(
-        self, entry: Entry, value: object, options: RunOptions | None = None, *, ledger: Ledger | None = None
+        self,
+        entry: Entry,
+        value: object,
+        options: RunOptions | None = None,
+        *,
+        ledger: Ledger | None = None,
+        replay: Replay | None = None,
     ) -> AsyncGenerator[RunEvent, None]:
         """Run an agent or a workflow and tell what happens, from `RunStarted` to `RunFinished`.
+
+        With `replay`, agents' steps of a workflow that an earlier attempt finished aren't run again.
 
         Closing the stream, or cancelling its consumer, cancels the run. A slow consumer slows it down.
 
@@ -101,7 +110,9 @@ class Runner:
             await room.acquire()
             events.put_nowait(event)
 
-        run = asyncio.create_task(self._execute(entry, value, options or RunOptions(), ledger or Ledger(), emit))
+        run = asyncio.create_task(
+            self._execute(entry, value, options or RunOptions(), ledger or Ledger(), emit, replay)
+        )
         run.add_done_callback(lambda _: events.put_nowait(None))
         try:
             while (event := await events.get()) is not None:
@@ -118,8 +129,14 @@ class Runner:
         """Close the clients of the providers."""
         await self.models.aclose()
 
-    async def _execute(
-        self, entry: Entry, value: object, options: RunOptions, ledger: Ledger, emit: Emit | None
+    async def _execute(  # noqa: PLR0917 - what two callers give it
+        self,
+        entry: Entry,
+        value: object,
+        options: RunOptions,
+        ledger: Ledger,
+        emit: Emit | None,
+        replay: Replay | None = None,
     ) -> RunResult:
         seconds = options.timeout_seconds if options.timeout_seconds is not None else self._timeout_seconds
         job = Job(
@@ -129,6 +146,7 @@ class Runner:
             emit=emit,
             deadline=asyncio.get_running_loop().time() + seconds,
             seconds=seconds,
+            replay=replay,
         )
         with bind_log_context(run_id=job.run_id, **{entry.kind: entry.name}):
             if isinstance(entry, RegisteredAgent):
@@ -187,13 +205,23 @@ class Runner:
         await job.tell(StepStarted(step=step, name=entry.name, capability=entry.capability))
         if isinstance(entry, RegisteredAgent):
             with job.limits(entry, self._providers_of(entry)):
-                part = await self._agent(entry, value, job, step)
+                part = await self._agent_step(entry, value, job, step)
         else:
             part = await self._workflow(entry, value, job, f"{step}.")
         finished = StepFinished(
             step=step, name=entry.name, capability=entry.capability, output=json_of(part.output), usage=part.usage
         )
         await job.tell(finished)
+        return part
+
+    async def _agent_step(self, entry: RegisteredAgent, value: object, job: Job, step: str) -> Part:
+        if job.replay is None:
+            return await self._agent(entry, value, job, step)
+        if (part := job.replay.recall(step, entry, value)) is not None:
+            job.ledger.add(part.usage, part.cost)
+            return part
+        part = await self._agent(entry, value, job, step)
+        await job.replay.keep(step, entry, value, part)
         return part
 
     async def _agent(self, entry: RegisteredAgent, value: object, job: Job, step: str | None = None) -> Part:

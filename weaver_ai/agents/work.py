@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from weaver_ai.agents.events import RunFinished
+from weaver_ai.agents.replay import Replay
 from weaver_ai.agents.result import Ledger, RunResult
 from weaver_ai.agents.run import Runner
 from weaver_ai.errors import RunCancelled, RunFailed, WeaverError
@@ -40,7 +41,8 @@ def task_handler(runner: Runner) -> TaskHandler:
 async def _run(runner: Runner, context: TaskContext, ledger: Ledger) -> RunResult:
     entry = runner.weaver.find_capability(context.record.capability)
     result: RunResult | None = None
-    async for event in runner.stream(entry, context.record.input, ledger=ledger):
+    replay = None if context.steps is None else Replay(context.steps)
+    async for event in runner.stream(entry, context.record.input, ledger=ledger, replay=replay):
         if isinstance(event, RunFinished):
             result = event.result
         else:

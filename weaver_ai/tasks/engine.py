@@ -13,16 +13,21 @@ from typing import Literal, Protocol, TypeAlias
 from pydantic import JsonValue
 
 from weaver_ai.tasks.record import TaskError, TaskEvent, TaskRecord, TaskRequest
+from weaver_ai.tasks.steps import StepLog
 
 __all__ = ["DrainReport", "Engine", "EngineHealth", "TaskContext", "TaskHandler", "TaskOutcome"]
 
 
 @dataclass(frozen=True, slots=True)
 class TaskContext:
-    """What a handler gets: the task's record, as it stood when the attempt began, and a way to tell of progress."""
+    """What a handler gets: the task's record, as it stood when the attempt began, and a way to tell of progress.
+
+    `steps` are kept with the task, so that an attempt goes on where another broke off; None where none can follow.
+    """
 
     record: TaskRecord
     emit: Callable[[str, Mapping[str, JsonValue]], Awaitable[None]]
+    steps: StepLog | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

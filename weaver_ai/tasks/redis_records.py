@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 from redis.commands.core import AsyncScript
 from redis.exceptions import RedisError
 
-from weaver_ai.errors import EngineUnavailable, TaskNotFound, WeaverError
+from weaver_ai.errors import EngineUnavailable, StepChanged, TaskNotFound, WeaverError, WorkerLost
 from weaver_ai.tasks import redis_scripts as scripts
 from weaver_ai.tasks.engine import TaskOutcome
 from weaver_ai.tasks.payloads import CANCELLED, IDEMPOTENCY_SECONDS
@@ -43,10 +43,11 @@ _FORGET_SECONDS: Final = 60.0
 _REPLY_SECONDS: Final = 5.0
 _RETRY_AFTER: Final = 5.0
 
-_LOST: Final = TaskError(
-    code="worker-lost",
-    message=f"{_MAX_LOSSES} workers died or fell silent while they ran the task",
-    hint="see their logs; 'weaver tasks retry' puts the task back",
+_LOST: Final = TaskError.of(
+    WorkerLost(
+        f"{_MAX_LOSSES} workers died or fell silent while they ran the task",
+        hint="see their logs; 'weaver tasks retry' puts the task back",
+    )
 )
 _OUTCOME: Final[TypeAdapter[TaskOutcome]] = TypeAdapter(TaskOutcome)
 
@@ -311,10 +312,15 @@ class RedisRecords:
     async def retry(self, task_id: str) -> TaskState:
         """Put a failed task back to the end of its queue; gives the state that it had, and changes no other.
 
+        Its finished steps aren't run again, unless it failed because they have changed.
+
         Raises:
             TaskNotFound: there is no such task, or its record has expired.
         """
-        before = await self._script(scripts.RETRY, task_id, to_json({"reason": "put back by hand"}))
+        error = (await self.read(task_id)).error
+        # Steps that a workflow no longer takes would fail it again.
+        anew = error is not None and error.code == StepChanged.code
+        before = await self._script(scripts.RETRY, task_id, to_json({"reason": "put back by hand"}), int(anew))
         if before is None:
             raise _not_found(task_id)
         state: TaskState = before.decode()

@@ -225,7 +225,7 @@ return {waiting(), redis.call('ZCARD', prefix .. ':running'), taken}
 """
 )
 
-# id, told -> its state before, or false without one
+# id, told, whether to forget its steps -> its state before, or false without one
 RETRY: Final = (
     _PRELUDE
     + """
@@ -233,6 +233,7 @@ local id = ARGV[3]
 local held = redis.call('HMGET', key('task', id), 'state', 'priority')
 if held[1] ~= 'failed' then return held[1] end
 for _, kind in ipairs({'task', 'events', 'steps'}) do redis.call('PERSIST', key(kind, id)) end
+if ARGV[5] == '1' then redis.call('DEL', key('steps', id)) end
 redis.call('HDEL', key('task', id), 'outcome', 'finished', 'stop')
 redis.call('HSET', key('task', id), 'state', 'queued', 'lost', '0')
 redis.call('ZREM', prefix .. ':failed', id)

@@ -19,6 +19,7 @@ from weaver_ai.tasks.engine import DrainReport, TaskContext, TaskHandler, TaskOu
 from weaver_ai.tasks.payloads import CANCELLED, checked_outcome, error_of
 from weaver_ai.tasks.record import TaskRecord
 from weaver_ai.tasks.redis_records import Heartbeat, RedisRecords
+from weaver_ai.tasks.steps import StepLog
 from weaver_ai.tasks.turns import Turns, TurnTaker
 from weaver_ai.telemetry.logs import log_error, log_warning
 
@@ -99,23 +100,27 @@ class TaskWorker:
 
     async def aclose(self) -> None:
         """Stop at once. What still runs is left to other workers when its lease ends."""
-        if self._beating is not None:
-            self._beating.cancel()
-        for turn in list(self._turns_taken):
-            turn.cancel()
-        await self._taker.end()
+        attempts = [job.attempt for job in self._jobs.values() if job.attempt is not None]
+        await self._end_turns()
+        for attempt in attempts:
+            attempt.cancel()
+        if attempts:
+            await asyncio.wait(attempts, timeout=self._unwind_seconds)
 
     async def _let_go(self) -> None:
         """Put back what doesn't end, under the nose of the attempt that ignores it: its word won't count."""
         for job in list(self._jobs.values()):
             job.abandoned = True
             await self._hand_back(job)
+        await self._end_turns()
+        await _or_not(self._records.leave(self.name))
+
+    async def _end_turns(self) -> None:
         if self._beating is not None:
             self._beating.cancel()
         for turn in list(self._turns_taken):
             turn.cancel()
         await self._taker.end()
-        await _or_not(self._records.leave(self.name))
 
     async def _all_ended(self, seconds: float) -> None:
         if self._turns_taken:
@@ -170,8 +175,12 @@ class TaskWorker:
         async def emit(kind: str, data: Mapping[str, JsonValue]) -> None:
             await _or_not(self._records.emit(job.record, kind, data))
 
+        async def keep(step: str, entry: JsonValue) -> None:
+            await persist(lambda: self._records.keep_step(job.record, step, entry))
+
         with tracing.processing(self._system, job.record) as attempt:
-            outcome = await self._handler(TaskContext(job.record, emit))
+            kept = await persist(lambda: self._records.steps(job.record.id)) if job.record.attempts > 1 else {}
+            outcome = await self._handler(TaskContext(job.record, emit, StepLog(kept, keep)))
             attempt.ended(outcome.error)
             return outcome
 

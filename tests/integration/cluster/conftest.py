@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 import sys
 import threading
 import time
@@ -15,7 +16,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.fixtures.gateway import Gateway
+from tests.fixtures.gateway import Gateway, run_weaver
 from tests.fixtures.otlp_receiver import OtlpReceiver
 from weaver_ai.testing.fakes.redis.real import NOT_INSTALLED, RedisServer
 
@@ -120,6 +121,18 @@ class Cluster:
     def ready(self) -> None:
         """Wait until the workers are seen. One that was killed stays in sight for a minute, as silent."""
         self.until(lambda: self.workers_in("ok") == len(self.workers), f"{len(self.workers)} workers are ok")
+
+    def worker_of(self, name: str) -> Gateway:
+        """The worker that runs a `chain` or a `fickle` of that name, once it has taken its first step."""
+        line = self.until(
+            lambda: re.search(rf"^pid {name} (\d+)$", self.effects_file.read_text(), re.MULTILINE), f"{name} runs"
+        )
+        (found,) = [worker for worker in self.workers if worker.process.pid == int(line[1])]
+        return found
+
+    def weaver(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """A `weaver` command against the cluster's Redis."""
+        return run_weaver(*arguments, env={"WEAVER_REDIS_URL": self.redis.url}, cwd=self._directory)
 
     def effects(self, line: str) -> int:
         return self.effects_file.read_text().splitlines().count(line)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from pydantic import BaseModel
-from pydantic_ai import Agent, ModelMessage, ModelResponse, TextPart
+from pydantic_ai import Agent, ModelMessage
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 
 from weaver_ai.agents import Run, Weaver
@@ -28,20 +29,38 @@ def effect(line: str) -> None:
         file.write(f"{line}\n")
 
 
-async def _echo(messages: list[ModelMessage], _info: AgentInfo) -> ModelResponse:
+async def _echo(messages: list[ModelMessage], _info: AgentInfo) -> AsyncIterator[str]:
     last = messages[-1].parts[-1]
     text = str(getattr(last, "content", ""))
     effect(f"echo {text}")
-    return ModelResponse(parts=[TextPart(text)])
+    yield text
 
 
-weaver.agent(Agent(FunctionModel(_echo, model_name="echo"), name="echo"))
+weaver.agent(Agent(FunctionModel(stream_function=_echo, model_name="echo"), name="echo"))
 
 
 @weaver.workflow("work")
 async def work(run: Run, what: Work) -> str:
     """Take effect, then take time."""
     effect(f"work {what.name}")
+    await asyncio.sleep(what.seconds)
+    return what.name
+
+
+@weaver.workflow("chain")
+async def chain(run: Run, what: Work) -> str:
+    """Two steps, and between them time to die."""
+    first = await run("echo", f"{what.name} one")
+    effect(f"pid {what.name} {os.getpid()}")
+    await asyncio.sleep(what.seconds)
+    return (await run("echo", f"{first.text} two")).text
+
+
+@weaver.workflow("fickle")
+async def fickle(run: Run, what: Work) -> str:
+    """Asks for something else in each process, which a workflow must not do."""
+    await run("echo", f"{what.name} {os.getpid()}")
+    effect(f"pid {what.name} {os.getpid()}")
     await asyncio.sleep(what.seconds)
     return what.name
 

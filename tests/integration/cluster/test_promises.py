@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import time
@@ -179,6 +180,36 @@ def test_a_wedged_worker_does_not_look_healthy_and_its_word_no_longer_counts(clu
     cluster.ready()
     time.sleep(2.0)  # the woken worker says what it has to say
     assert [cluster.task(task["task_id"]) for task in tasks] == tasks
+
+
+def test_finished_steps_of_a_workflow_are_not_run_again(cluster: Cluster) -> None:
+    task_id = cluster.submit("chain", name="chained", seconds=2.0)
+    cluster.kill(cluster.worker_of("chained"))
+    task = cluster.finished(task_id)
+    assert (task["state"], task["attempts"], task["result"]["output"]) == ("succeeded", 2, "chained one two")
+    assert cluster.effects("echo chained one") == 1
+    assert cluster.effects("echo chained one two") == 1
+    assert task["usage"]["requests"] == 2
+
+
+def test_a_step_that_changes_on_replay_is_an_error_and_a_dead_letter_that_can_be_put_back(cluster: Cluster) -> None:
+    task_id = cluster.submit("fickle", name="fickle", seconds=2.0)
+    cluster.kill(cluster.worker_of("fickle"))
+    task = cluster.finished(task_id)
+    assert (task["state"], task["error"]["code"]) == ("failed", "step-changed")
+    assert task["error"]["message"] == "step 1 ('echo') has another input than before its worker died"
+    listed = cluster.weaver("tasks", "list")
+    assert [line for line in listed.stdout.splitlines() if line.startswith(task_id)], listed
+    again = cluster.weaver("tasks", "retry", task_id)
+    assert (again.returncode, again.stdout) == (0, f"{task_id} is queued again\n")
+    assert cluster.finished(task_id)["state"] == "succeeded"
+    shown = json.loads(cluster.weaver("tasks", "show", task_id).stdout)
+    assert (shown["state"], shown["attempts"]) == ("succeeded", 3)
+    assert [event["type"] for event in shown["events"] if event["type"] in ("task.failed", "task.succeeded")] == [
+        "task.failed", "task.succeeded",
+    ]  # fmt: skip
+    refused = cluster.weaver("tasks", "retry", task_id)
+    assert (refused.returncode, refused.stdout) == (1, f"{task_id} is succeeded: only a failed task can be put back\n")
 
 
 def test_it_is_one_trace_across_the_processes(cluster: Cluster) -> None:

@@ -69,6 +69,8 @@ STATUSES = {
     "run-failed": 500,
     "run-timeout": 504,
     "run-cancelled": 503,
+    "step-changed": 500,
+    "worker-lost": 500,
     "provider-error": 502,
     "provider-timeout": 504,
     "provider-rate-limited": 429,

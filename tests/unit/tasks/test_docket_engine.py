@@ -1,0 +1,245 @@
+"""What is the Redis engine's own: workers that die, turns that get lost, dead letters, a Redis that isn't there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from uuid import uuid4
+
+import pytest
+
+from weaver_ai.errors import EngineUnavailable, QueueFull, TaskNotFound
+from weaver_ai.tasks import TaskContext, TaskError, TaskHandler, TaskOutcome, TaskRequest
+from weaver_ai.tasks.docket_engine import DocketEngine
+from weaver_ai.testing.fakes.redis.real import RedisServer
+
+pytest_plugins = ["tests.fixtures.redis_server"]
+
+PATIENCE = 15.0
+LEASE = 0.6
+Engines = Callable[..., DocketEngine]
+
+
+@pytest.fixture
+async def engines(redis_server: RedisServer) -> AsyncIterator[Engines]:
+    """Engines of one service, as several processes would have them."""
+    prefix = f"test-{uuid4().hex}"
+    made: list[DocketEngine] = []
+
+    def make(handler: TaskHandler | None = None, **options: object) -> DocketEngine:
+        engine = DocketEngine(redis_server.url, handler, prefix=prefix, lease_seconds=LEASE, **options)
+        made.append(engine)
+        return engine
+
+    yield make
+    for engine in made:
+        await engine.aclose()
+
+
+async def echo(context: TaskContext) -> TaskOutcome:
+    return TaskOutcome(result=context.record.input)
+
+
+async def fail(_context: TaskContext) -> TaskOutcome:
+    return TaskOutcome(error=TaskError(code="run-failed", message="it didn't work"))
+
+
+async def forever(_context: TaskContext) -> TaskOutcome:
+    await asyncio.Event().wait()
+    return TaskOutcome()
+
+
+def wanted(what: str = "x", **options: object) -> TaskRequest:
+    return TaskRequest(capability="work", input=what, **options)
+
+
+async def until(look: Callable[[], Awaitable[object]]) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while not await look():
+            await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def dying(engine: DocketEngine) -> AsyncIterator[None]:
+    """A worker that runs inside the block, and at its end is gone without a word, as after `kill -9`."""
+    await engine.start()
+    yield
+    await engine.aclose()
+
+
+async def test_a_gateway_runs_nothing_and_says_that_nobody_does(engines: Engines) -> None:
+    gateway = engines()
+    await gateway.start()
+    task = await gateway.submit(wanted())
+    early = await gateway.result(task.id, timeout_seconds=0.2)
+    health = await gateway.health()
+    assert (early.state, health.state, health.reason, health.queued) == (
+        "queued",
+        "degraded",
+        "no worker takes tasks",
+        1,
+    )
+    assert await gateway.drain(0) == await gateway.drain(0)
+    worker = engines(echo)
+    await worker.start()
+    done = await gateway.result(task.id, timeout_seconds=PATIENCE)
+    assert (done.state, done.result) == ("succeeded", "x")
+
+
+async def test_a_task_that_loses_worker_after_worker_is_given_up_by_name(engines: Engines) -> None:
+    gateway = engines()
+    await gateway.start()
+    task = await gateway.submit(wanted())
+    for attempt in (1, 2, 3):
+        async with dying(engines(forever)):
+
+            async def begun(attempt: int = attempt) -> bool:
+                record = await gateway.status(task.id)
+                return record.state == "running" and record.attempts == attempt
+
+            await until(begun)
+    witness = engines(echo)
+    await witness.start()
+    lost = await gateway.result(task.id, timeout_seconds=PATIENCE)
+    assert (lost.state, lost.attempts) == ("failed", 3)
+    assert lost.error == TaskError(
+        code="worker-lost",
+        message="3 workers died or fell silent while they ran the task",
+        hint="see their logs; 'weaver tasks retry' puts the task back",
+    )
+    assert [event.type for event in await gateway.past_events(task.id)] == [
+        "task.queued",
+        *["task.started", "task.requeued"] * 2,
+        "task.started",
+        "task.failed",
+    ]
+
+
+async def test_a_cancelled_task_whose_worker_died_is_not_run_again(engines: Engines) -> None:
+    gateway = engines(unwind_seconds=0.1)
+    await gateway.start()
+    task = await gateway.submit(wanted())
+    worker = engines(forever)
+    async with dying(worker):
+
+        async def running() -> bool:
+            return (await gateway.status(task.id)).state == "running"
+
+        await until(running)
+    assert (await gateway.cancel(task.id)).state == "running"
+    witness = engines(echo)
+    await witness.start()
+    done = await gateway.result(task.id, timeout_seconds=PATIENCE)
+    assert (done.state, done.attempts, done.error and done.error.code) == ("cancelled", 1, "run-cancelled")
+
+
+async def test_a_lost_turn_is_made_up_for(engines: Engines, redis_server: RedisServer) -> None:
+    gateway = engines()
+    await gateway.start()
+    task = await gateway.submit(wanted())
+    async with gateway._turns.docket.redis() as redis:
+        await redis.delete(gateway._turns.docket.stream_key)
+    worker = engines(echo)
+    await worker.start()
+    assert (await gateway.result(task.id, timeout_seconds=PATIENCE)).state == "succeeded"
+
+
+async def test_more_turns_than_tasks_do_no_harm(engines: Engines) -> None:
+    engine = engines(echo)
+    await engine.start()
+    await engine._turns.top_up(20)
+    task = await engine.submit(wanted())
+    done = await engine.result(task.id, timeout_seconds=PATIENCE)
+
+    async def taken() -> bool:
+        return await engine._turns.outstanding() == 0
+
+    await until(taken)
+    assert (done.state, done.attempts) == ("succeeded", 1)
+
+
+async def test_dead_letters_are_listed_and_put_back(engines: Engines) -> None:
+    failing = engines(fail)
+    async with dying(failing):
+        ids = [(await failing.submit(wanted(str(number)))).id for number in range(3)]
+        for task_id in ids:
+            await failing.result(task_id, timeout_seconds=PATIENCE)
+    engine = engines(echo)
+    await engine.start()
+    listed = await engine.failed()
+    assert sorted(record.id for record in listed) == sorted(ids)
+    assert len(await engine.failed(limit=2)) == 2
+    assert await engine.retry(ids[1]) == "failed"
+    done = await engine.result(ids[1], timeout_seconds=PATIENCE)
+    assert (done.state, done.result, done.error, done.attempts) == ("succeeded", "1", None, 2)
+    assert await engine.retry(ids[1]) == "succeeded"
+    assert sorted(record.id for record in await engine.failed()) == sorted([ids[0], ids[2]])
+    with pytest.raises(TaskNotFound, match=r"^no task 'nowhere'$"):
+        await engine.retry("nowhere")
+
+
+async def test_finished_tasks_expire_and_one_with_a_key_stays(engines: Engines) -> None:
+    engine = engines(echo, ttl_seconds=0.2)
+    await engine.start()
+    plain = await engine.submit(wanted())
+    keyed = await engine.submit(wanted(idempotency_key="k"))
+    await engine.result(keyed.id, timeout_seconds=PATIENCE)
+
+    async def gone() -> bool:
+        try:
+            await engine.status(plain.id)
+        except TaskNotFound:
+            return True
+        return False
+
+    await until(gone)
+    assert (await engine.submit(wanted(idempotency_key="k"))).id == keyed.id
+
+
+async def test_a_full_queue_counts_the_workers_of_everyone(engines: Engines) -> None:
+    gateway = engines(queue_size=1)
+    await gateway.start()
+    await gateway.submit(wanted())
+    with pytest.raises(QueueFull) as full:
+        await gateway.submit(wanted())
+    assert (full.value.message, full.value.retry_after) == ("1 tasks are waiting already", 1.0)
+
+
+async def test_before_its_start_it_takes_nothing() -> None:
+    engine = DocketEngine("redis://127.0.0.1:1")
+    with pytest.raises(EngineUnavailable, match=r"^the task engine hasn't started$"):
+        await engine.submit(wanted(idempotency_key="k"))
+    assert ((await engine.health()).state, (await engine.health()).reason) == ("down", "not started")
+
+
+async def test_a_redis_that_is_not_there_is_waited_for_a_moment_and_then_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("weaver_ai.tasks.docket_engine._OUTAGE_SECONDS", 0.2)
+    engine = DocketEngine("redis://:a-password@127.0.0.1:1", echo)
+    await engine.start()
+    try:
+        with pytest.raises(EngineUnavailable) as gone:
+            await engine.submit(wanted())
+        health = await engine.health()
+        assert gone.value.message == "the task engine's Redis can't be used: ConnectionError"
+        assert gone.value.retry_after == 5.0
+        assert (health.state, health.reason, health.latency) == ("degraded", gone.value.message, None)
+    finally:
+        await engine.aclose()
+
+
+async def test_a_redis_that_comes_late_is_used_without_a_restart() -> None:
+    server = RedisServer()
+    server.start()
+    server.kill()
+    engine = DocketEngine(server.url, echo)
+    await engine.start()
+    try:
+        submitting = asyncio.create_task(engine.submit(wanted()))
+        await asyncio.sleep(0.3)
+        await asyncio.to_thread(server.start)
+        done = await engine.result((await submitting).id, timeout_seconds=PATIENCE)
+        assert (done.state, done.attempts) == ("succeeded", 1)
+    finally:
+        await engine.aclose()
+        server.stop()
