@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from weaver_ai.testing.logs import Logs
     from weaver_ai.testing.metrics import Metrics
     from weaver_ai.testing.otlp import Otlp
+    from weaver_ai.testing.processes.cluster import Cluster
 
 __all__ = [
     "armed_fault",
@@ -35,6 +36,7 @@ __all__ = [
     "providers",
     "skewed_clock",
     "spans",
+    "weaver_cluster",
 ]
 
 _FIXTURES = frozenset({"invariants", "logs", "metrics", "otlp", "spans"})  # those that need the trace
@@ -70,6 +72,10 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers",
         "weaver(sampling='every', check_open=True, ...): how the spans of a test are recorded and checked; "
         f"the checks are {', '.join(_CHECKS)}",
+    )
+    config.addinivalue_line(
+        "markers",
+        "weaver_cluster(target=None, gateways=1, workers=2, env={}): what weaver_cluster starts for a module",
     )
     config.addinivalue_line("markers", "faults(*faults): run the test once for each, as fault.openai.timeout()")
     network = config.getini("weaver_network")
@@ -164,6 +170,23 @@ def otlp(request: pytest.FixtureRequest) -> Otlp:
     from weaver_ai.testing.session import running
 
     return OtlpTests.of(request.config).open(running().recording)
+
+
+@pytest.fixture(scope="module")
+def _weaver_cluster(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Generator[Cluster, None, None]:
+    from weaver_ai.testing.processes.fixture import open_cluster
+
+    with open_cluster(request, tmp_path_factory.mktemp("weaver_cluster")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def weaver_cluster(_weaver_cluster: Cluster) -> Cluster:
+    """A redis-server, gateways and workers, real processes for the module; each test finds them whole."""
+    _weaver_cluster.mend()
+    return _weaver_cluster
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Generic, NoReturn, TypeVar, final
 
 import pytest
@@ -16,12 +17,14 @@ from weaver_ai.testing.session import TracedSession
 if TYPE_CHECKING:
     from weaver_ai.receiver.delivery import Delivery
     from weaver_ai.testing.capture import Capture
+    from weaver_ai.testing.origin import Origin
     from weaver_ai.testing.recording import Recording
 
 __all__ = ["Otlp", "OtlpTests"]
 
 Found = TypeVar("Found")
 
+_SHARED: Final = "/running-test"
 _SIGNALS: Final = ("traces", "logs", "metrics")
 _SOON: Final[Mapping[str, str]] = {
     "OTEL_SDK_DISABLED": "false",
@@ -55,11 +58,12 @@ class Otlp:
         Example:
             >>> subprocess.run(command, env={**os.environ, **otlp.env}, check=True)
         """
-        return self._env(self.url)
+        return environment(self.url) | _trace_context()
 
     def env_at(self, host: str) -> dict[str, str]:
         """As `env`, with this machine by another name, as a container knows it: `host.docker.internal`."""
-        return self._env(self.url.replace(self.url.split("/")[2].rpartition(":")[0], host, 1))
+        here = self.url.split("/")[2].rpartition(":")[0]
+        return environment(self.url.replace(here, host, 1)) | _trace_context()
 
     def wait(self, ask: Callable[[], Found], timeout: float = 5.0) -> Found:
         """What `ask` returns, as soon as that is true; it is asked again whenever something arrives.
@@ -90,19 +94,21 @@ class Otlp:
         attempt.error.add_note(f"otlp.{verb}: {arrived}")
         raise attempt.error
 
-    def _env(self, url: str) -> dict[str, str]:
-        env = {
-            "OTEL_EXPORTER_OTLP_ENDPOINT": url,
-            "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
-            **_SOON,
-        }
-        for signal in _SIGNALS:
-            env[f"OTEL_{signal.upper()}_EXPORTER"] = "otlp"
-            env[f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT"] = f"{url}/v1/{signal}"
-            env[f"OTEL_EXPORTER_OTLP_{signal.upper()}_PROTOCOL"] = "http/protobuf"
-        carrier: dict[str, str] = {}
-        TraceContextTextMapPropagator().inject(carrier)
-        return env | {name.upper(): value for name, value in carrier.items()}
+
+def environment(url: str) -> dict[str, str]:
+    """What makes an SDK send everything to this endpoint, soon and unsampled."""
+    env = {"OTEL_EXPORTER_OTLP_ENDPOINT": url, "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf", **_SOON}
+    for signal in _SIGNALS:
+        env[f"OTEL_{signal.upper()}_EXPORTER"] = "otlp"
+        env[f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT"] = f"{url}/v1/{signal}"
+        env[f"OTEL_EXPORTER_OTLP_{signal.upper()}_PROTOCOL"] = "http/protobuf"
+    return env
+
+
+def _trace_context() -> dict[str, str]:
+    carrier: dict[str, str] = {}
+    TraceContextTextMapPropagator().inject(carrier)
+    return {name.upper(): value for name, value in carrier.items()}
 
 
 class _Attempt(Generic[Found]):
@@ -127,12 +133,14 @@ class OtlpTests:
     """The receiver of a session, started for the first test that asks; each test has its own path at it.
 
     A span goes to the test whose path it was sent to, whenever it began. Once that test is over it is a stray of
-    the one that runs.
+    the one that runs. Processes that outlive a test have a path that they share: there it goes to the test in which
+    its trace began, and to none once that test is over, for such processes always export a little late.
     """
 
     def __init__(self, capture: Capture, host: str) -> None:
         self._capture = capture
         self._boxes: dict[str, Recording] = {}
+        self._traces: dict[str, Origin | None] = {}
         self._numbers = itertools.count(1)
         self.receiver = OtlpReceiver(self._take, host=host)
 
@@ -159,12 +167,38 @@ class OtlpTests:
         recording.remote.refused = lambda: refusals[first:]
         return Otlp(url, recording)
 
+    def share(self) -> dict[str, str]:
+        """The environment of processes that outlive a test."""
+        return environment(f"{self.receiver.url}{_SHARED}")
+
     def _take(self, prefix: str, delivery: Delivery) -> None:
+        if prefix == _SHARED:
+            if (running := self._capture.recording) is not None:
+                running.arrived(self._share_of(running, delivery))
+            return
         recording = self._boxes[prefix]
         if not recording.origin.closed:
             recording.arrived(delivery)
         elif (running := self._capture.recording) is not None:
             running.remote.strays += [(span.name, recording.origin.name) for span in delivery.spans]
+
+    def _share_of(self, running: Recording, delivery: Delivery) -> Delivery:
+        """What belongs to the running test: by trace, and where there is none, by time."""
+        for span in delivery.spans:
+            if span.trace_id not in self._traces:
+                self._traces[span.trace_id] = running.origin if span.start >= running.began_at else None
+
+        def is_here(trace_id: str | None, time: int) -> bool:
+            if trace_id is None:
+                return time >= running.began_at
+            return self._traces.get(trace_id, running.origin) is running.origin
+
+        return replace(
+            delivery,
+            spans=[span for span in delivery.spans if is_here(span.trace_id, span.start)],
+            logs=[log for log in delivery.logs if is_here(log.trace_id, log.time)],
+            points=[point for point in delivery.points if is_here(None, point.time)],
+        )
 
 
 _TESTS: Final = pytest.StashKey[OtlpTests]()

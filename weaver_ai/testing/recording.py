@@ -41,6 +41,7 @@ class Recording:
         measurements: what instruments were given, in order.
         outside: how many spans began in fixtures of a wider scope while this test was set up.
         remote: what other processes sent to this test.
+        began_at: nanoseconds since the epoch, by the real clock.
     """
 
     def __init__(self, origin: Origin, *, explain: Callable[[Recording], Sequence[str]] | None = None) -> None:
@@ -54,6 +55,7 @@ class Recording:
         self.logs: list[ReadWriteLogRecord] = []
         self.measurements: list[Measurement] = []
         self.remote = Remote()
+        self.began_at = time_ns()
         self._marks: list[tuple[int, int]] = []
         self._explain = explain
         self._captured: list[Captured] = []

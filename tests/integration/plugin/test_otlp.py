@@ -506,3 +506,50 @@ def test_with_xdist_each_worker_receives_its_own(run: Run) -> None:
         """
     )
     run(HEAD + textwrap.indent(source, "    "), "-n", "2", plugins=["xdist.plugin"]).assert_outcomes(passed=4)
+
+
+def test_processes_that_outlive_a_test_share_a_path(run_here: Run) -> None:
+    """A span goes to the test in which its trace began, or to none; strays there are none."""
+    result = run_here(
+        HEAD
+        + """
+    from types import SimpleNamespace
+    from weaver_ai.testing.otlp import OtlpTests
+
+    @pytest.fixture(scope="module")
+    def shared(request):
+        return SimpleNamespace(env=OtlpTests.of(request.config).share())
+
+    BEFORE = time.time_ns()
+
+    def test_first(shared, spans, logs, metrics):
+        go(shared, BARE, f'''
+            span("a", 1, trace=7)
+            span("start-up", 2, trace=8, startTimeUnixNano="{BEFORE}")
+            def log(body, time, **fields):
+                record = {{"timeUnixNano": str(time), "body": {{"stringValue": body}}, **fields}}
+                send("logs", {{"resourceLogs": [{{"scopeLogs": [{{"logRecords": [record]}}]}}]}})
+            log("in a", 5, traceId=f"{{7:032x}}")
+            log("in start-up", time.time_ns(), traceId=f"{{8:032x}}")
+            log("now", time.time_ns())
+            log("before", {BEFORE})
+            def point(name, time):
+                gauge = {{"dataPoints": [{{"asInt": 1, "timeUnixNano": str(time)}}]}}
+                metric = {{"name": name, "gauge": gauge}}
+                send("metrics", {{"resourceMetrics": [{{"scopeMetrics": [{{"metrics": [metric]}}]}}]}})
+            point("now", time.time_ns())
+            point("before", {BEFORE})
+        ''')
+        assert names(spans) == ["a"]
+        assert [log.body for log in logs.all()] == ["in a", "now"]
+        assert [metric.name for metric in metrics.all()] == ["now"]
+
+    def test_second(shared, spans):
+        go(shared, BARE, "span('late', 3, trace=7); span('b', 4, trace=9)")
+        assert names(spans) == ["b"]
+
+    def test_that_does_not_record(shared):
+        go(shared, BARE, "span('c', 5, trace=10)")
+    """
+    )
+    result.assert_outcomes(passed=3)

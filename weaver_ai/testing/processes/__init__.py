@@ -1,0 +1,1 @@
+"""The service as real processes, for tests that hurt them."""
