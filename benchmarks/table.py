@@ -29,7 +29,8 @@ def publish(
         for row in (columns, *rows)
     ]
     rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
-    where = f"Python {platform.python_version()}, {platform.system()} {platform.machine()}; {_versions(packages)}"
+    machine = f"Python {platform.python_version()}, {platform.system()} {platform.machine()}"
+    where = "; ".join(filter(None, [machine, _versions(packages)]))
     text = "\n".join([f"# {title}", "", head, rule, *lines, "", verdict, "", where, ""])
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.md").write_text(text, encoding="utf-8")

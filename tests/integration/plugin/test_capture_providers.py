@@ -289,3 +289,17 @@ def test_the_classes_are_as_they_were_after_the_session(run: Run) -> None:
         """,
         "-s",
     ).stdout.fnmatch_lines(["as they were"])
+
+
+def test_a_processor_that_is_given_what_is_no_span(run: Run) -> None:
+    """Guards `isinstance(version, ReadableSpan)` in `Recording._match_versions`: people test their processors."""
+    run("""
+        from unittest import mock
+        from opentelemetry.sdk.trace import SynchronousMultiSpanProcessor
+
+        def test_processor(spans):
+            SynchronousMultiSpanProcessor().on_end(trace.NonRecordingSpan(trace.SpanContext(1, 2, False)))
+            SynchronousMultiSpanProcessor().on_end(mock.Mock())
+            SynchronousMultiSpanProcessor().on_end("nothing")
+            assert names(spans) == []
+    """).assert_outcomes(passed=1)
