@@ -142,7 +142,7 @@ def test_an_answer_that_fits_a_schema(client: OpenAI) -> None:
     [
         ({"model": "ecko"}, openai.NotFoundError, "agent-not-found", None, "no agent or workflow 'ecko'"),
         ({"messages": []}, openai.UnprocessableEntityError, "invalid-input", "messages", "at least 1 item"),
-        ({"n": 2}, openai.UnprocessableEntityError, "invalid-input", "n", "Input should be 1"),
+        ({"n": 2}, openai.UnprocessableEntityError, "invalid-input", "n", "an agent gives one answer"),
         (
             {"extra_body": {"temprature": 1}},
             openai.UnprocessableEntityError,
