@@ -177,10 +177,46 @@ EXPORTER: Final = (
 
 @dataclass(frozen=True, kw_only=True)
 class RedisCase:
-    """A fault of the Redis that tasks are kept in. Synchronous runs go on in every case."""
+    """A fault of the Redis that tasks are kept in. Runs that aren't tasks go on in every case.
+
+    Attributes:
+        what: in words.
+        fault: of the vocabulary.
+        task: what `POST /v1/tasks` answers; None: 202.
+        error: the first error of a Redis span below `submit {capability}`; None: there is none.
+        redis: what `/health` says of the component `redis`; None: `ok`.
+        engine: what it says of the component `engine`; None: what it says without the fault.
+    """
 
     what: str
     fault: FaultSpec
+    task: Problem | None
+    error: str | None
+    redis: str | None = None
+    engine: str | None = None
 
 
-REDIS: Final[tuple[RedisCase, ...]] = ()
+_REFUSED: Final = Problem(503, "engine-unavailable", "5")
+
+REDIS: Final = (
+    RedisCase(
+        what="down",
+        fault=fault.redis.down(),
+        task=_REFUSED,
+        error="ConnectionError",
+        redis="the ping failed: ConnectionError",
+        engine="the task engine's Redis can't be used: ConnectionError",
+    ),
+    RedisCase(what="slow", fault=fault.redis.slow(0.2), task=None, error=None),
+    RedisCase(
+        what="too slow",
+        fault=fault.redis.slow(30),
+        task=_REFUSED,
+        error=None,  # Weaver gives up waiting, which is no error of the connection
+        engine="no answer within 1 s",
+    ),
+    RedisCase(what="loses a connection", fault=fault.redis.flaky(1), task=None, error="ConnectionError"),
+    RedisCase(what="restarts", fault=fault.redis.reconnect(), task=None, error="ConnectionError"),
+    RedisCase(what="takes no writes", fault=fault.redis.readonly(), task=_REFUSED, error="ReadOnlyError"),
+    RedisCase(what="has no memory left", fault=fault.redis.oom(), task=_REFUSED, error="OutOfMemoryError"),
+)
