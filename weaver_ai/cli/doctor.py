@@ -190,7 +190,7 @@ def _model_findings(settings: Settings) -> Iterator[Finding]:
 
 
 def _service_findings(settings: Settings) -> Iterator[Finding]:
-    if settings.redis_url is not None and find_spec("redis") is None:
+    if settings.redis_url is not None and (find_spec("redis") is None or find_spec("docket") is None):
         yield Finding(
             "error", "WEAVER_REDIS_URL is set, but its client isn't installed: pip install 'weaver-ai[redis]'"
         )

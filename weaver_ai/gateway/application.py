@@ -74,7 +74,7 @@ def create_app(
         ttl_seconds=settings.task_ttl_seconds,
         unwind_seconds=budget.unwind,
     )
-    redis = RedisCheck(settings.redis_url.get_secret_value()) if settings.redis_url is not None else None
+    redis = _redis_check(settings)
     checks: dict[str, Check] = checks_of(engine, telemetry)
     if redis is not None:
         checks["redis"] = redis
@@ -120,6 +120,13 @@ def create_app(
     describe(app, authenticated=bool(settings.api_keys))
     instrument_all(app)
     return app
+
+
+def _redis_check(settings: Settings) -> RedisCheck | None:
+    url = "" if settings.redis_url is None else settings.redis_url.get_secret_value()
+    if not url or "+sentinel://" in url:  # redis-py makes no client from such a URL; the engine says how Redis is
+        return None
+    return RedisCheck(url)
 
 
 def _middleware(settings: Settings) -> list[Middleware]:

@@ -127,6 +127,8 @@ class DocketEngine:
         return await self.records.read(task_id)
 
     async def result(self, task_id: str, *, timeout_seconds: float | None = None) -> TaskRecord:
+        if (record := await self.records.read(task_id)).finished:
+            return record
         until = None if timeout_seconds is None else time.monotonic() + timeout_seconds
         async with self._news.of(self.records.channel(task_id)) as fresh:
             while True:

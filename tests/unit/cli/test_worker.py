@@ -1,0 +1,87 @@
+"""What `weaver worker`, `weaver tasks` and `weaver serve` say of Redis before and after they begin."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from pydantic_ai import Agent
+
+from weaver_ai import __version__
+from weaver_ai.agents import Runner, Weaver, load_target
+from weaver_ai.cli import main, serve, tasks, worker
+from weaver_ai.settings import load_settings
+from weaver_ai.tasks import TaskError, TaskRecord
+from weaver_ai.telemetry.off_backend import OffTelemetry
+
+URL = "redis://me:hunter2@db:6379/0"
+
+
+@pytest.fixture(autouse=True)
+def _no_redis_set(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    monkeypatch.delenv("WEAVER_REDIS_URL", raising=False)
+    monkeypatch.chdir(tmp_path_factory.mktemp("empty"))
+
+
+@pytest.fixture
+def weaver() -> Weaver:
+    weaver = Weaver("desk")
+    weaver.agent(Agent(name="billing"), capability="refunds")
+    weaver.agent(Agent(name="answers"))
+    return weaver
+
+
+def test_the_banner_of_a_worker_in_full(weaver: Weaver) -> None:
+    settings = load_settings(env_file=None, redis_url=URL, target="desk:weaver", task_concurrency=4)
+    assert list(worker._banner(settings, Runner(weaver, settings), OffTelemetry())) == [
+        f"weaver {__version__} works for desk:weaver",
+        "  serves     answers, refunds",
+        "  engine     docket on redis://db:6379/0: 4 tasks at a time",
+        "  telemetry  off, development",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("target", "command"),
+    [(None, "weaver worker"), ("desk:weaver", "weaver worker desk:weaver")],
+)
+def test_a_gateway_on_redis_says_who_runs_its_tasks(target: str | None, command: str) -> None:
+    weaver = load_target(None)
+    settings = load_settings(env_file=None, redis_url=URL, target=target)
+    lines = list(serve._banner(settings, Runner(weaver, settings), OffTelemetry(), "http://127.0.0.1:80"))
+    assert f"  engine     docket on redis://db:6379/0: tasks are run by '{command}'" in lines
+
+
+@pytest.mark.parametrize("arguments", [["worker"], ["tasks", "list"], ["tasks", "show", "x"], ["tasks", "retry", "x"]])
+def test_without_a_redis_one_line_says_what_to_give(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    assert capsys.readouterr().err == (
+        "weaver: no Redis is set (give --redis redis://host:6379, or set WEAVER_REDIS_URL)\n"
+    )
+
+
+def test_a_redis_that_is_not_there_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["tasks", "list", "--redis", "redis://127.0.0.1:1"]) == 2
+    assert capsys.readouterr().err.startswith("weaver: the task engine's Redis can't be used: ConnectionError (")
+
+
+def test_the_list_of_dead_letters() -> None:
+    when = datetime(2026, 11, 23, 16, 20, 11, tzinfo=UTC)
+    records = [
+        TaskRecord(
+            id=f"t{number}",
+            capability=capability,
+            input=None,
+            created_at=when,
+            finished_at=when,
+            state="failed",
+            attempts=number,
+            error=TaskError(code="run-failed", message="it didn't work"),
+        )
+        for number, capability in [(1, "refunds"), (2, "answers-all")]
+    ]
+    assert list(tasks._table(records)) == [
+        "t1  2026-11-23 16:20:11  refunds      attempts 1  run-failed: it didn't work",
+        "t2  2026-11-23 16:20:11  answers-all  attempts 2  run-failed: it didn't work",
+    ]
+    assert list(tasks._table([])) == ["no failed tasks"]
