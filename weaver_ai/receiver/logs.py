@@ -34,11 +34,13 @@ class LogRecord:
 
     Attributes:
         severity: the number, from 1 (trace) to 24 (fatal); 0 if none was given.
+        severity_text: what the source calls it.
         time: nanoseconds since the epoch; when it was observed, if it doesn't say when it happened.
     """
 
     body: AttributeValue = None
     severity: int = 0
+    severity_text: str | None = None
     time: int = 0
     event_name: str | None = None
     trace_id: str | None = None
@@ -75,6 +77,7 @@ def _log(entry: Mapping[str, object], resource: Attributes, scope: Scope) -> Log
     return LogRecord(
         body=any_value(as_object(entry.get("body", {}), "body")),
         severity=_SEVERITIES.index(word(entry, "severityNumber", _SEVERITIES, "SEVERITY_NUMBER_")),
+        severity_text=string(entry, "severityText") or None,
         time=integer(entry, "timeUnixNano") or integer(entry, "observedTimeUnixNano"),
         event_name=string(entry, "eventName") or None,
         trace_id=hexadecimal(entry, "traceId", 32) if entry.get("traceId") else None,

@@ -95,6 +95,7 @@ MESSAGES: Final[Mapping[str, Mapping[int, Field]]] = MappingProxyType(
         "logs.v1.LogRecord": {
             1: _TIME,
             2: Field("severityNumber", "enum"),
+            3: Field("severityText", "string"),
             5: _one("body", "common.v1.AnyValue"),
             6: _ATTRIBUTES,
             9: Field("traceId", "hex"),

@@ -195,6 +195,7 @@ KILLED = '''
 
 
 def test_a_killed_process_leaves_its_open_span_where_a_pending_record_told_of_it(run_here: Run) -> None:
+    pytest.importorskip("logfire")
     result = run_here(
         HEAD
         + KILLED

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from logfire._internal.tracer import PendingSpanProcessor
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
 from tests.unit.spans.building import make
 from weaver_ai.receiver.pending import as_it_is
 from weaver_ai.spans.sdk import from_sdk
+
+PendingSpanProcessor = pytest.importorskip("logfire._internal.tracer").PendingSpanProcessor
 
 
 class Keep(SpanProcessor):

@@ -116,6 +116,7 @@ def test_logs(box: Box) -> None:
     record = {
         "observed_time_unix_nano": 7,
         "severity_number": 14,
+        "severity_text": "WARNING",
         "body": {"string_value": "late"},
         "trace_id": bytes.fromhex(TRACE),
         "span_id": bytes.fromhex(SPAN),
@@ -130,6 +131,7 @@ def test_logs(box: Box) -> None:
     assert _fields(log) == {
         "body": "late",
         "severity": 14,
+        "severity_text": "WARNING",
         "time": 7,
         "event_name": "shop.late",
         "trace_id": TRACE,
