@@ -61,7 +61,7 @@ class Recording:
         self._captured: list[Captured] = []
         self._held: list[ReadableSpan] = []
         self._ended: list[Captured] = []
-        self.handed: list[ReadableSpan] = []
+        self.handed: list[object] = []  # people test their processors with anything
         self._indexed = self._matched = 0
         self._index: dict[tuple[int, int], Captured] = {}
         self._frozen: dict[Captured, Span] = {}
