@@ -190,7 +190,9 @@ class Recording:
         versions = self.handed[self._matched :]
         self._matched += len(versions)
         for version in versions:
-            found = self._index.get(_key(version)) if isinstance(version, ReadableSpan) else None
+            if not isinstance(version, ReadableSpan):
+                continue
+            found = self._index.get(_key(version))
             if found is not None and not _is_own(found.span, version):
                 found.rewritten = version
 

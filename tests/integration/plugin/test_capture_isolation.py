@@ -66,7 +66,7 @@ LATE = """
 
 
 def test_a_late_span_of_the_test_before(run: Run) -> None:
-    """Guards `origin is recording.origin` in `Capture.started` and `captured.origin` in `Capture.ended`."""
+    """Guards `captured.origin is recording.origin` in `Capture.started`, and `strayed` in `Capture.ended`."""
     result = run(
         LATE
         + """
@@ -117,7 +117,7 @@ def test_a_late_span_that_its_own_test_was_told_of(run: Run) -> None:
 
 
 def test_a_task_of_the_test_before_on_a_shared_loop(run: Run) -> None:
-    """Guards `BODY.set` in `Capture.body`: the task begins a trace of its own, in another test's time."""
+    """Guards `BODY.set` in `TracedSession.pytest_runtest_call`: the task begins a trace of its own, in another test's time."""
     result = run(
         """
         import pytest_asyncio
@@ -424,7 +424,7 @@ def test_a_session_inside_a_session(run: Run) -> None:
 
 
 def test_fixtures_asked_for_by_name_while_the_test_runs(run: Run) -> None:
-    """Guards the late start in `Capture.record` and the late `capture.end()`: the item doesn't name the fixture."""
+    """Guards the late start in `Capture.record`, and `capture.end()` after it: the item doesn't name the fixture."""
     run("""
         tracer = trace.get_tracer("x")
 
