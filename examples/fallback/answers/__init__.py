@@ -1,0 +1,1 @@
+"""Answers questions, with a model and a cache that may fail."""
