@@ -38,7 +38,7 @@ class Cluster:
             **receiver.env,
             "DESK_EFFECTS": str(self.effects_file),
             "WEAVER_REDIS_URL": redis.url,
-            "WEAVER_TASK_LEASE_SECONDS": "1",
+            "WEAVER_TASK_LEASE_SECONDS": "2",
             "WEAVER_SHUTDOWN_GRACE_SECONDS": "2",
         }
         self.gateways: list[Gateway] = []
