@@ -39,7 +39,7 @@ def test_a_span_arrives_whole(receiver: OtlpReceiver, provider: TracerProvider) 
     tracer = provider.get_tracer("shop.orders", "1.2")
     earlier = tracer.start_span("earlier")
     earlier.end()
-    attributes = {"n": 7, "share": 0.5, "ok": True, "names": ["a", "b"]}
+    attributes = {"n": 7, "share": 0.5, "ok": True, "names": ("a", "b")}
 
     def order_and_fail() -> None:
         links = [Link(earlier.get_span_context(), {"why": "retry"})]
