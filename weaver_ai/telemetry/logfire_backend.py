@@ -34,6 +34,9 @@ _OTLP_VARIABLES: Final = tuple(
 )
 
 _ours: Any = None
+_latest: object = None
+"""Which of the installed pipelines Logfire was configured with last."""
+_configuring = threading.Lock()
 
 
 def is_installed() -> bool:
@@ -43,10 +46,12 @@ def is_installed() -> bool:
 
 def install(pipeline: Pipeline, resource: dict[str, str], sampler: Sampler, *, token: str | None) -> Providers:
     """Configure Logfire with `pipeline`; `token` None keeps everything in this process."""
-    global _ours  # noqa: PLW0603 - Logfire's configuration is global
+    global _ours, _latest  # noqa: PLW0603 - Logfire's configuration is global
     cloud = _Cloud(pipeline.redactor) if token is not None else None
     prometheus = Prometheus()
-    _configure(pipeline, resource, sampler, prometheus, token, cloud)
+    with _configuring:
+        _configure(pipeline, resource, sampler, prometheus, token, cloud)
+        _latest = pipeline
     _ours = trace.get_tracer_provider()
     meter = metrics.get_meter_provider()
     spans = SwitchSpans()
@@ -59,7 +64,9 @@ def install(pipeline: Pipeline, resource: dict[str, str], sampler: Sampler, *, t
 
     def retire() -> None:
         spans.targets = ()
-        _configure(Pipeline(pipeline.redactor, (), ()), resource, ALWAYS_OFF, Prometheus(), None, None)
+        with _configuring:  # its caller doesn't wait for it for ever: by now a newer pipeline may be there
+            if _latest is pipeline:
+                _configure(Pipeline(pipeline.redactor, (), ()), resource, ALWAYS_OFF, Prometheus(), None, None)
 
     return Providers(
         _ours,

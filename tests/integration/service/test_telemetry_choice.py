@@ -37,8 +37,8 @@ def own_receiver() -> Iterator[OtlpReceiver]:
 def without_logfire(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy, by links, of the installed packages, without Logfire: neither its modules nor its metadata."""
     packages = tmp_path_factory.mktemp("packages")
-    for folder in site.getsitepackages():
-        for entry in Path(folder).iterdir():
+    for folder in map(Path, site.getsitepackages()):
+        for entry in folder.iterdir() if folder.is_dir() else ():  # Debian's Python names a folder that isn't there
             name = entry.name.partition("-")[0].partition(".")[0]
             if name not in LOGFIRES and entry.suffix != ".pth" and not (packages / entry.name).exists():
                 (packages / entry.name).symlink_to(entry)

@@ -122,5 +122,7 @@ def test_without_the_exporter_the_text_says_what_to_install(monkeypatch: pytest.
     assert prometheus.text() == b"# no Prometheus exporter installed: pip install 'weaver-ai[gateway]'\n"
 
 
-def test_nothing_global_was_set() -> None:
-    assert isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
+def test_nothing_global_is_set(request: pytest.FixtureRequest) -> None:
+    before = trace.get_tracer_provider()
+    request.getfixturevalue("captured")
+    assert trace.get_tracer_provider() is before
