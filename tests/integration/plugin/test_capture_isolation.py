@@ -117,7 +117,7 @@ def test_a_late_span_that_its_own_test_was_told_of(run: Run) -> None:
 
 
 def test_a_task_of_the_test_before_on_a_shared_loop(run: Run) -> None:
-    """Guards `BODY.set` in `TracedSession.pytest_runtest_call`: the task begins its own trace, in another test's time."""
+    """Guards `BODY.set` in `TracedSession.pytest_runtest_call`: the task begins a trace when its test is over."""
     result = run(
         """
         import pytest_asyncio
