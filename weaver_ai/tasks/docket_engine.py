@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Final
 from uuid import uuid4
 
 from pydantic import JsonValue
+from redis.exceptions import ResponseError
 
 from weaver_ai.errors import Draining, EngineUnavailable, IdempotencyConflict, QueueFull
 from weaver_ai.tasks import tracing
@@ -86,6 +87,7 @@ class DocketEngine:
             )
         self._stack: AsyncExitStack | None = None
         self._drain: asyncio.Task[DrainReport] | None = None
+        self._refused: str | None = None
 
     async def start(self) -> None:
         if self._stack is not None:
@@ -140,8 +142,9 @@ class DocketEngine:
                 await _wait(fresh, min(left, _LOOK_AGAIN_SECONDS))
 
     async def cancel(self, task_id: str) -> TaskRecord:
-        if (ticket := await self.records.cancel(task_id)) is not None:
-            await self._turns.interrupt(ticket)
+        with self._refusals_noted():
+            if (ticket := await self.records.cancel(task_id)) is not None:
+                await self._turns.interrupt(ticket)
         return await self.result(task_id, timeout_seconds=self._unwind_seconds)
 
     async def events(self, task_id: str, *, after: str | None = None) -> AsyncIterator[TaskEvent]:
@@ -169,11 +172,11 @@ class DocketEngine:
         began = time.perf_counter()
         try:
             survey = await self.records.survey()
+            latency = time.perf_counter() - began
         except EngineUnavailable as error:
             # Degraded and not down: runs that need no Redis go on, so traffic should still come.
             return EngineHealth(state="degraded", reason=error.message)
-        latency = time.perf_counter() - began
-        reason = "draining" if self._drain is not None else self._trouble(survey)
+        reason = "draining" if self._drain is not None else await self._refusal() or self._trouble(survey)
         return EngineHealth(
             state="ok" if reason is None else "degraded",
             reason=reason,
@@ -201,9 +204,10 @@ class DocketEngine:
 
     async def retry(self, task_id: str) -> TaskState:
         """Put a failed task back; gives the state that it had, for a task in another state is left alone."""
-        before = await self.records.retry(task_id)
-        if before == "failed":
-            await self._turns.add(uuid4().hex)
+        with self._refusals_noted():
+            before = await self.records.retry(task_id)
+            if before == "failed":
+                await self._turns.add(uuid4().hex)
         return before
 
     async def _known(self, request: TaskRequest, fingerprint: str) -> TaskRecord | None:
@@ -227,6 +231,7 @@ class DocketEngine:
             accepted = await self.records.accept(record, fingerprint, self._queue_size)
             if accepted.record is not None:
                 await self._turns.add(record.id)
+                self._refused = None
                 return accepted.record
             if accepted.known is not None:
                 return await self.records.read(accepted.known)
@@ -234,7 +239,26 @@ class DocketEngine:
                 raise _conflict(record.idempotency_key or "")
             raise await self._full(accepted)
 
-        return await persist(take, _OUTAGE_SECONDS)
+        with self._refusals_noted():
+            return await persist(take, _OUTAGE_SECONDS)
+
+    @contextmanager
+    def _refusals_noted(self) -> Iterator[None]:
+        """Remember that Redis answered a write with an error: it is read as ever then, so a survey can't tell."""
+        try:
+            yield
+        except EngineUnavailable as error:
+            if isinstance(error.__cause__, ResponseError):
+                self._refused = f"the task engine's Redis takes no writes: {type(error.__cause__).__name__}"
+            raise
+
+    async def _refusal(self) -> str | None:
+        """Why the last write was refused, unless one succeeds now: there may be no task to find out with."""
+        if self._refused is not None:
+            with suppress(EngineUnavailable):
+                await self.records.try_write()
+                self._refused = None
+        return self._refused
 
     async def _full(self, accepted: Accepted) -> QueueFull:
         places = sum(beat.concurrency for beat in (await self.records.survey()).workers) or 1

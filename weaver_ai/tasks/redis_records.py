@@ -298,6 +298,10 @@ class RedisRecords:
         workers = (_beat(name.decode(), value, now) for name, value in sorted(beats.items()))
         return Survey(dict(zip(_PRIORITIES, lengths, strict=True)), running, tuple(workers))
 
+    async def try_write(self) -> None:
+        """Write something of no meaning, that is gone in a second."""
+        await self._run(lambda redis: redis.set(f"{self._prefix}:write", b"", px=1000))
+
     async def failed(self, limit: int) -> list[TaskRecord]:
         """The dead letters that can still be read, the latest first."""
         ids = await self._run(lambda redis: redis.zrevrange(f"{self._prefix}:failed", 0, limit - 1))

@@ -217,6 +217,18 @@ REDIS: Final = (
     ),
     RedisCase(what="loses a connection", fault=fault.redis.flaky(1), task=None, error="ConnectionError"),
     RedisCase(what="restarts", fault=fault.redis.reconnect(), task=None, error="ConnectionError"),
-    RedisCase(what="takes no writes", fault=fault.redis.readonly(), task=_REFUSED, error="ReadOnlyError"),
-    RedisCase(what="has no memory left", fault=fault.redis.oom(), task=_REFUSED, error="OutOfMemoryError"),
+    RedisCase(
+        what="takes no writes",
+        fault=fault.redis.readonly(),
+        task=_REFUSED,
+        error="ReadOnlyError",
+        engine="the task engine's Redis takes no writes: ReadOnlyError",
+    ),
+    RedisCase(
+        what="has no memory left",
+        fault=fault.redis.oom(),
+        task=_REFUSED,
+        error="OutOfMemoryError",
+        engine="the task engine's Redis takes no writes: OutOfMemoryError",
+    ),
 )

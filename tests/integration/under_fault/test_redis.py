@@ -101,6 +101,22 @@ async def test_a_task_that_cannot_be_looked_up_is_not_called_unknown(
         assert (await gateway.client.get(location)).json()["state"] == "queued"
 
 
+@pytest.mark.parametrize("kind", ["readonly", "oom"])
+async def test_refused_writes_are_told_until_one_succeeds(
+    serve: Serve, fake_redis: TestRedis, faults: Faults, kind: str
+) -> None:
+    async with serve(redis_url=URL) as gateway:
+        refusing = getattr(faults.redis, kind)()
+        assert (await gateway.health())["components"]["engine"]["reason"] == NOBODY, "nothing was written yet"
+        assert (await submitted(gateway)).status_code == 503
+        for _ in range(2):
+            told = await gateway.health()
+            assert (told["status"], told["components"]["engine"]["state"]) == ("degraded", "degraded")
+            assert told["components"]["engine"]["reason"].startswith("the task engine's Redis takes no writes: ")
+        refusing.lift()
+        assert (await gateway.health())["components"]["engine"]["reason"] == NOBODY, "without another task"
+
+
 async def test_readiness_does_not_wait_for_a_slow_redis(serve: Serve, fake_redis: TestRedis, faults: Faults) -> None:
     async with serve(redis_url=URL) as gateway:
         slow = faults.redis.slow(600)

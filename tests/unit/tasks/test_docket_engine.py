@@ -243,3 +243,42 @@ async def test_a_redis_that_comes_late_is_used_without_a_restart() -> None:
     finally:
         await engine.aclose()
         server.stop()
+
+
+@pytest.mark.parametrize(
+    ("refusing", "taking", "reason"),
+    [
+        (
+            "REPLICAOF 127.0.0.1 1",
+            "REPLICAOF NO ONE",
+            "the task engine's Redis takes no writes: ReadOnlyError",
+        ),
+        # Redis then refuses transactions too, also of commands that only read: the survey itself finds out.
+        (
+            "CONFIG SET maxmemory 1",
+            "CONFIG SET maxmemory 0",
+            "the task engine's Redis can't be used: OutOfMemoryError",
+        ),
+    ],
+)
+async def test_a_redis_that_takes_no_writes_is_told_until_it_takes_one(
+    monkeypatch: pytest.MonkeyPatch, refusing: str, taking: str, reason: str
+) -> None:
+    monkeypatch.setattr("weaver_ai.tasks.docket_engine._OUTAGE_SECONDS", 0.2)
+    server = RedisServer()
+    server.start()
+    engine = DocketEngine(server.url)
+    await engine.start()
+    try:
+        async with engine._turns.docket.redis() as redis:
+            await redis.execute_command(*refusing.split())
+            with pytest.raises(EngineUnavailable):
+                await engine.submit(wanted())
+            for _ in range(2):
+                health = await engine.health()
+                assert (health.state, health.reason, health.queued) == ("degraded", reason, 0)
+            await redis.execute_command(*taking.split())
+        assert (await engine.health()).reason == "no worker takes tasks"
+    finally:
+        await engine.aclose()
+        server.stop()
