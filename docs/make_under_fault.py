@@ -39,9 +39,9 @@ _PROVIDER_TRACE = """
 `weaver.problem.type`, and is an error from 500 on. A task fails with the same code.
 
 **With a fallback model** the user sees the other model's answer, and 200. The span `chat {model}` is that of the
-model that answered; a span `model request attempt {model}` with an error below it is the one that failed, and the
-request has no error. When all models fail, the failure that is likeliest to pass is told, with the soonest
-`Retry-After`.
+model that answered; a span `model request attempt {model}` below it is the one that failed, with the code that would
+have been the problem's as `error.type`, and the request has no error. When all models fail, the failure that is
+likeliest to pass is told, with the soonest `Retry-After`.
 
 **A stream** has begun with `run.started`, and its status is 200. A fault before the first words is as above: another
 model steps in, or the stream ends with an `error` event that holds the problem, its `status` and `retry_after`

@@ -7,18 +7,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from pydantic import SecretStr
-from pydantic_ai.exceptions import UserError
+from pydantic_ai.exceptions import ModelAPIError, UserError
 from pydantic_ai.models import Model, infer_model, parse_model_id
 from pydantic_ai.models.fallback import FallbackModel
 from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.providers import Provider
 from pydantic_ai.settings import ModelSettings
 
+from weaver_ai.agents.failures import failure_of
 from weaver_ai.agents.guard import GuardedModel
 from weaver_ai.agents.offline import OFFLINE_MODEL, OfflineModel
 from weaver_ai.agents.registry import RegisteredAgent
 from weaver_ai.errors import SettingsError
 from weaver_ai.settings import Settings
+from weaver_ai.telemetry.processors import note_failed_attempt
 
 if TYPE_CHECKING:
     from anthropic import AsyncAnthropic
@@ -121,7 +123,8 @@ class Models:
         primary = self._model(own if own is not None else self.default, entry, chained=bool(fallback))
         if not fallback:
             return primary
-        return FallbackModel(primary, *(self._model(model, entry, chained=True) for model in fallback))
+        others = (self._model(model, entry, chained=True) for model in fallback)
+        return FallbackModel(primary, *others, fallback_on=_falls_back)
 
     def _model(self, model: str | Model, entry: RegisteredAgent, *, chained: bool) -> Model:
         if isinstance(model, Model):
@@ -227,6 +230,14 @@ def leaves(model: Model) -> tuple[Model, ...]:
     if isinstance(model, WrapperModel):
         return leaves(model.wrapped)
     return (model,)
+
+
+def _falls_back(error: Exception) -> bool:
+    """As pydantic-ai's own rule; it asks right before it makes the span of the model that failed."""
+    if not isinstance(error, ModelAPIError):
+        return False
+    note_failed_attempt(failure_of(error, name="", kind="agent", providers={}).code)
+    return True
 
 
 def is_offline(model: Model) -> bool:

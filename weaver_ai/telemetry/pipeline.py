@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from weaver_ai.settings import Settings
 from weaver_ai.telemetry.console import Console, ConsoleLogs, ConsoleSpans
 from weaver_ai.telemetry.export import CountedLogs, CountedSpans
-from weaver_ai.telemetry.processors import InboundLinks, RedactingLogs, RedactingSpans, ValidationErrors
+from weaver_ai.telemetry.processors import AttemptErrors, InboundLinks, RedactingLogs, RedactingSpans, ValidationErrors
 from weaver_ai.telemetry.redaction import Redactor
 
 __all__ = ["Pipeline", "build_pipeline", "known_secrets"]
@@ -43,7 +43,7 @@ def build_pipeline(settings: Settings, redactor: Redactor, *, host_owned: bool =
 
     With providers of the application's own it is redaction only: where spans go is the application's choice.
     """
-    spans: list[SpanProcessor] = [RedactingSpans(redactor), InboundLinks()]
+    spans: list[SpanProcessor] = [RedactingSpans(redactor), InboundLinks(), AttemptErrors()]
     logs: list[LogRecordProcessor] = [RedactingLogs(redactor), ValidationErrors()]
     if host_owned:
         return Pipeline(redactor, tuple(spans), tuple(logs))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
-from opentelemetry.context import Context, get_value
+from opentelemetry.context import Context, attach, create_key, get_value, set_value
 from opentelemetry.sdk._logs import LogRecordProcessor, ReadWriteLogRecord
 from opentelemetry.sdk.trace import Event, ReadableSpan, Span, SpanProcessor
 from opentelemetry.trace import SpanContext, Status
@@ -15,7 +15,19 @@ from weaver_ai.telemetry.propagation import INBOUND_LINK
 from weaver_ai.telemetry.redaction import Redactor
 from weaver_ai.telemetry.validation import record_validation_errors
 
-__all__ = ["InboundLinks", "RedactingLogs", "RedactingSpans", "SwitchLogs", "SwitchSpans", "ValidationErrors"]
+__all__ = [
+    "AttemptErrors",
+    "InboundLinks",
+    "RedactingLogs",
+    "RedactingSpans",
+    "SwitchLogs",
+    "SwitchSpans",
+    "ValidationErrors",
+    "note_failed_attempt",
+]
+
+_ATTEMPT: Final = "pydantic_ai.model_request.attempt"
+_FAILURE: Final = create_key("weaver.failed-attempt")
 
 
 class RedactingSpans(SpanProcessor):
@@ -91,6 +103,24 @@ class InboundLinks(SpanProcessor):
             remote = get_value(INBOUND_LINK, parent_context)
             if isinstance(remote, SpanContext):
                 span.add_link(remote)
+
+
+def note_failed_attempt(code: str) -> None:
+    """Say what `error.type` the next span of a model of a fallback chain that failed is to have.
+
+    It is forgotten at the end of the span that is current, which is that of the whole model request.
+    """
+    attach(set_value(_FAILURE, code))
+
+
+class AttemptErrors(SpanProcessor):
+    """Gives `error.type` to a failed model of a fallback chain: pydantic-ai makes and ends its span in one go."""
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        if span.attributes and _ATTEMPT in span.attributes:
+            code = get_value(_FAILURE, parent_context)
+            if isinstance(code, str):
+                span.set_attribute("error.type", code)
 
 
 class ValidationErrors(LogRecordProcessor):

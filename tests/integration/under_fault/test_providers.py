@@ -122,7 +122,7 @@ async def test_with_a_fallback_model(
         return
     assert (body["text"], body["model"]) == ("From the other.", vendors.other_model)
     assert len(vendors.other.calls) == 1
-    assert_stepped_in(spans, vendors, agent)
+    assert_stepped_in(spans, vendors, case.problem, agent)
 
 
 @BOTH
@@ -144,7 +144,7 @@ async def test_a_stream_with_a_fallback_model(
     events = sse.read(response)
     assert events[-1].name == "run.finished", response.text
     assert (events[-1].data["text"], events[-1].data["model"]) == ("From the other.", vendors.other_model)
-    assert_stepped_in(spans, vendors, agent)
+    assert_stepped_in(spans, vendors, case.problem, agent)
 
 
 @BOTH
@@ -159,6 +159,8 @@ async def test_when_both_fail_the_failure_that_is_likelier_to_pass_is_told(
     assert_problem(response, 429, "provider-rate-limited", retry_after="5")
     assert [len(getattr(providers, each).calls) for each in (vendor, OTHER[vendor])] == [1, 1]
     assert spans.one("invoke_agent *").attributes["error.type"] == "provider-rate-limited"
+    tried = spans.some("model request attempt *")
+    assert [each.attributes["error.type"] for each in tried] == ["provider-rejected", "provider-rate-limited"]
 
 
 @BOTH
@@ -242,8 +244,11 @@ def assert_blamed(
     assert KEY not in str([(each.attributes, each.events, each.status) for each in spans.all()])
 
 
-def assert_stepped_in(spans: Spans, vendors: Vendors, agent: str) -> None:
+def assert_stepped_in(spans: Spans, vendors: Vendors, problem: Problem, agent: str) -> None:
     run = spans.one(f"invoke_agent {agent}")
+    attempt = run.descendants.one(f"model request attempt {vendors.model}", status="error")
+    assert attempt.attributes["error.type"] == problem.code
+    assert [each.name for each in run.descendants.all(kind="client") if problem.code in each.attributes.values()] == []
     run.expect_fallback(
         primary=span(f"chat {vendors.model}", status="error"),
         fallback=span(f"chat {vendors.other_model}", status="unset"),

@@ -119,7 +119,7 @@ def test_a_pipeline_redacts_first_and_exports_last() -> None:
     pipeline = build_pipeline(settings(otel_exporter_otlp_endpoint="http://127.0.0.1:9"), Redactor())
     try:
         kinds = [type(processor).__name__ for processor in pipeline.span_processors]
-        assert kinds == ["RedactingSpans", "InboundLinks", "ConsoleSpans", "CountedSpans"]
+        assert kinds == ["RedactingSpans", "InboundLinks", "AttemptErrors", "ConsoleSpans", "CountedSpans"]
         kinds = [type(processor).__name__ for processor in pipeline.log_processors]
         assert kinds == ["RedactingLogs", "ValidationErrors", "ConsoleLogs", "CountedLogs"]
         assert [type(batch) for batch in pipeline.batches] == [CountedSpans, CountedLogs]
