@@ -19,7 +19,7 @@ from weaver_ai.tasks.engine import DrainReport, EngineHealth, TaskHandler
 from weaver_ai.tasks.news import News
 from weaver_ai.tasks.payloads import fingerprint_of, json_value, position_of
 from weaver_ai.tasks.record import TaskEvent, TaskRecord, TaskRequest, TaskState
-from weaver_ai.tasks.redis_records import Accepted, Beat, RedisRecords, Survey
+from weaver_ai.tasks.redis_records import Accepted, Beat, RedisRecords, Survey, unavailable
 from weaver_ai.tasks.turns import Turns
 from weaver_ai.tasks.worker import TaskWorker, persist
 
@@ -28,6 +28,7 @@ __all__ = ["DocketEngine"]
 _OUTAGE_SECONDS: Final = 3.0
 _LOOK_AGAIN_SECONDS: Final = 0.5
 _STUCK_SECONDS: Final = 10.0
+_HEALTH_SECONDS: Final = 0.8  # who asks for health waits a second
 
 
 class DocketEngine:
@@ -171,12 +172,16 @@ class DocketEngine:
             return EngineHealth(state="down", reason="not started")
         began = time.perf_counter()
         try:
-            survey = await self.records.survey()
-            latency = time.perf_counter() - began
+            async with asyncio.timeout(_HEALTH_SECONDS):
+                survey = await self.records.survey()
+                latency = time.perf_counter() - began
+                refusal = await self._refusal()
         except EngineUnavailable as error:
             # Degraded and not down: runs that need no Redis go on, so traffic should still come.
             return EngineHealth(state="degraded", reason=error.message)
-        reason = "draining" if self._drain is not None else await self._refusal() or self._trouble(survey)
+        except TimeoutError as error:
+            return EngineHealth(state="degraded", reason=unavailable(error).message)
+        reason = "draining" if self._drain is not None else refusal or self._trouble(survey)
         return EngineHealth(
             state="ok" if reason is None else "degraded",
             reason=reason,

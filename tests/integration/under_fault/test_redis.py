@@ -53,7 +53,7 @@ async def test_a_task_is_kept_or_refused(
                 redis = ("ok", None) if case.redis is None else ("down", case.redis)
                 assert (told["redis"]["state"], told["redis"]["reason"]) == redis
                 if case is not SLOW:  # it asks Redis several things, which may take longer than a probe waits
-                    assert told["engine"]["reason"] == (case.engine or NOBODY)
+                    assert (told["engine"]["state"], told["engine"]["reason"]) == ("degraded", case.engine or NOBODY)
                 assert (await gateway.client.get("/ready")).status_code == 200, "runs that are no tasks are served"
         told = await healthy_again(gateway)
         assert told["engine"]["reason"] == NOBODY
