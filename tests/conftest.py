@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 from hypothesis import settings
+
+# OpenTelemetry's instrumentations read it once for the process: whichever test is the first must not decide the names.
+os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http,database")
 
 pytest_plugins = ["pytester"]
 

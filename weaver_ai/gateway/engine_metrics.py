@@ -36,10 +36,13 @@ class EngineMetrics:
         )
 
     async def refresh(self) -> None:
-        """Ask again and again, until cancelled."""
-        while True:
-            self._last = await self._engine.health()
-            await asyncio.sleep(_EVERY_SECONDS)
+        """Ask again and again, until cancelled; from then on there is nothing to observe."""
+        try:
+            while True:
+                self._last = await self._engine.health()
+                await asyncio.sleep(_EVERY_SECONDS)
+        finally:
+            self._last = None  # an instrument can't be taken back
 
     def _known(self) -> EngineHealth | None:
         # Without a server there is no latency; with one, an answer without it is no answer, and no count is zero.

@@ -235,6 +235,8 @@ def instrumented() -> Iterator[None]:
 class _Server(http.server.BaseHTTPRequestHandler):
     """A real answer, to compare a mocked one with."""
 
+    protocol_version = "HTTP/1.1"
+
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["content-length"]))
         self.send_response(429)

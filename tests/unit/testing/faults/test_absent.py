@@ -47,7 +47,7 @@ def test_it_comes_back_after_an_error():
 def test_the_extras_are_those_of_the_project():
     found = extras()
     assert {"gateway", "logfire", "redis", "testing"} <= set(found)
-    assert set(found["redis"]) == {"opentelemetry-instrumentation-redis", "redis"}
+    assert set(found["redis"]) == {"opentelemetry-instrumentation-redis", "pydocket", "redis"}
 
 
 def test_what_a_distribution_brings_alone():
