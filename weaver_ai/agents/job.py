@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from weaver_ai.agents.options import RunOptions
 from weaver_ai.agents.registry import Entry
 from weaver_ai.agents.replay import Replay
 from weaver_ai.agents.result import Ledger
-from weaver_ai.agents.watch import Emit, Relay, Watch
+from weaver_ai.agents.watch import Emit, Relay, Watch, is_past
 from weaver_ai.errors import CapabilityNotFound, RunFailed, RunTimeout, WeaverError
 from weaver_ai.telemetry.logs import log_error
 
@@ -64,6 +63,6 @@ class Job:
             raise failure from error
 
     def failure(self, error: Exception, entry: Entry, providers: Mapping[str, str]) -> WeaverError:
-        if isinstance(error, TimeoutError) and asyncio.get_running_loop().time() >= self.deadline:
+        if isinstance(error, TimeoutError) and is_past(self.deadline):
             return RunTimeout(f"the {entry.kind} {entry.name!r} took longer than {self.seconds:g} seconds")
         return failure_of(error, name=entry.name, kind=entry.kind, providers=providers)

@@ -7,7 +7,7 @@ import math
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from opentelemetry import trace
 from opentelemetry.trace import Status, StatusCode
@@ -36,9 +36,17 @@ from weaver_ai.agents.events import RunEvent, TextDelta, ToolCalled, ToolReturne
 from weaver_ai.agents.result import ToolCall
 from weaver_ai.errors import RunTimeout
 
-__all__ = ["Emit", "Relay", "Watch", "arguments_of", "current_trace_id"]
+__all__ = ["Emit", "Relay", "Watch", "arguments_of", "current_trace_id", "is_past"]
 
 Emit: TypeAlias = Callable[[RunEvent], Awaitable[None]]
+
+_EARLY: Final = 0.01
+"""Seconds before its time at which an event loop may fire a timer; uvloop rounds to milliseconds."""
+
+
+def is_past(deadline: float) -> bool:
+    """Whether what stopped just now stopped because of `deadline`, on the running event loop's clock."""
+    return asyncio.get_running_loop().time() >= deadline - _EARLY
 
 
 @dataclass
@@ -102,7 +110,7 @@ class Watch(AbstractCapability[Any]):
         try:
             yield
         except asyncio.CancelledError:
-            late = asyncio.get_running_loop().time() >= self.deadline
+            late = is_past(self.deadline)
             span.set_attribute("error.type", RunTimeout.code if late else "cancelled")
             span.set_status(Status(StatusCode.ERROR, "timed out" if late else "cancelled"))
             raise

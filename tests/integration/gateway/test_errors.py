@@ -34,7 +34,6 @@ def problem_in(response: httpx2.Response, status: int, code: str) -> dict[str, A
         (b'{"input": -Infinity}', "invalid number at line 1 column 12"),
         (b'{"input": "\\ud800"}', "unexpected end of hex escape at line 1 column 18"),
         (b'{"input": {"\\udfff": 1}}', "lone leading surrogate in hex escape at line 1 column 18"),
-        (b'{"input": "\xff"}', "invalid unicode code point at line 1 column 12"),
         (b'{"input": ' + b"[" * 5000 + b"]" * 5000 + b"}", "recursion limit exceeded at line 1 column 211"),
         (b"{'input': 1}", "key must be a string at line 1 column 2"),
     ],
@@ -44,6 +43,13 @@ def test_malformed_json(gateway: Served, body: bytes, says: str) -> None:
     problem = problem_in(response, 400, "malformed-json")
     assert problem["detail"] == f"the body isn't valid JSON: {says}"
     assert problem["errors"] == [{"location": "body", "message": says, "type": "json_invalid"}]
+
+
+def test_a_body_that_is_not_utf_8(gateway: Served) -> None:
+    response = gateway.client.post("/v1/agents/echo/run", content=b'{"input": "\xff"}', headers=JSON)
+    detail = problem_in(response, 400, "malformed-json")["detail"]
+    said = "the body isn't valid JSON: invalid unicode code point at line 1 column "
+    assert detail in {f"{said}12", f"{said}13"}  # pydantic 2.12 counts the byte itself
 
 
 @pytest.mark.parametrize(
