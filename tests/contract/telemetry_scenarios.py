@@ -407,9 +407,7 @@ def host_logfire() -> Any:
     from weaver_ai.telemetry import start_span
 
     exporter = TestExporter()
-    logfire.configure(
-        send_to_logfire=False, console=False, additional_span_processors=[SimpleSpanProcessor(exporter)]
-    )
+    logfire.configure(send_to_logfire=False, console=False, additional_span_processors=[SimpleSpanProcessor(exporter)])
     provider = trace.get_tracer_provider()
     telemetry = configured()
     with start_span("inside", note=f"uses {FAKE_KEY}"):

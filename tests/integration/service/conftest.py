@@ -12,10 +12,13 @@ from typing import Any
 
 import pytest
 
+from tests.fixtures.aside import nothing_configured
 from tests.fixtures.gateway import Gateway
 from tests.fixtures.otlp_receiver import OtlpReceiver
 from tests.fixtures.provider_server import ClosedPort, ProviderServer
 from tests.fixtures.traced import Caller
+
+__all__ = ["nothing_configured"]
 
 StartGateway = Callable[..., Gateway]
 
