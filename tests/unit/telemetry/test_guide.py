@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -26,5 +27,7 @@ def test_the_examples_run(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     shown = re.sub(r"(?m)^\d\d:\d\d:\d\d\.\d{3} |trace=\w+|\d+\.\d m?s", "", done.stderr).splitlines()
+    if find_spec("logfire") is None:
+        assert shown.pop(0).startswith("Logfire not available")
     assert shown[:2] == ["INFO classifying  weaver.request.id=r-1 text_length=42 ", "agent.execute  "]
     assert "ERROR classification failed" in done.stderr
