@@ -208,4 +208,3 @@ def _gap(one: Span, next_: Span) -> float | None:
 
 def _expected(wait: Wait) -> str:
     return f"{wait[0]:g}s to {wait[1]:g}s" if isinstance(wait, tuple) else f"{wait:g}s"
-
