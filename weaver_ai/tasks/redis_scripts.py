@@ -26,7 +26,10 @@ end
 local now = string.format('%.0f', us())
 local function tell(id, kind, data)
   local number = redis.call('HINCRBY', key('task', id), 'events', 1)
-  redis.call('XADD', key('events', id), 'MAXLEN', max_events, number .. '-0', 'type', kind, 'time', now, 'data', data)
+  local events = key('events', id)
+  redis.call('XADD', events, 'MAXLEN', max_events, number .. '-0', 'type', kind, 'time', now, 'data', data)
+  -- Redis takes 4 KiB for a stream's first entries; read back, the stream takes what they need. An ACL may forbid it.
+  if number == 1 then redis.pcall('RESTORE', events, 0, redis.call('DUMP', events), 'REPLACE') end
   redis.call('PUBLISH', key('news', id), number)
 end
 local function waiting()
