@@ -10,6 +10,8 @@ from weaver_ai.tasks import TaskRequest
 from weaver_ai.tasks.docket_engine import DocketEngine
 from weaver_ai.testing.fakes.redis.real import RedisServer
 
+pytest_plugins = ["tests.fixtures.redis_server"]
+
 
 async def test_a_waiting_task_takes_what_it_holds(running_redis_server: RedisServer) -> None:
     prefix = f"test-{uuid4().hex}"
