@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from weaver_ai.testing.faults.plan import Fault
     from weaver_ai.testing.faults.session import Faults
     from weaver_ai.testing.invariants import Invariants
-    from weaver_ai.testing.live import Spans
     from weaver_ai.testing.logs import Logs
     from weaver_ai.testing.metrics import Metrics
     from weaver_ai.testing.otlp import Otlp
     from weaver_ai.testing.processes.cluster import Cluster
+    from weaver_ai.testing.spans import Spans
 
 __all__ = [
     "armed_fault",
@@ -82,7 +82,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if network not in {"", "guard", "off"}:
         raise pytest.UsageError(f"weaver_network is 'guard' or 'off', not {network!r}")
     if network == "guard":
-        from weaver_ai.testing.guarded import GuardedTests
+        from weaver_ai.testing.network.guarded import GuardedTests
 
         GuardedTests.register(config)
 
@@ -93,7 +93,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         return
     for item in session.items:
         if asked := _asked(item):
-            from weaver_ai.testing.session import TracedSession
+            from weaver_ai.testing.session.hooks import TracedSession
 
             traced = TracedSession.of(session.config)
             traced.expect(item.nodeid)
@@ -104,9 +104,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
     """Explains spans; where nobody has loaded them, nothing that is compared can be one."""
-    if "weaver_ai.testing.expect" not in sys.modules:
+    if "weaver_ai.testing.asserting.expect" not in sys.modules:
         return None
-    from weaver_ai.testing.compare import compare
+    from weaver_ai.testing.asserting.compare import compare
 
     return compare(left, op, right)
 
@@ -115,7 +115,7 @@ def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str]
 def pytest_fixture_setup(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> None:
     """Record from here on, where a test asks by name while it runs."""
     if fixturedef.argname in _FIXTURES and fixturedef.func.__module__ == __name__:
-        from weaver_ai.testing.session import TracedSession
+        from weaver_ai.testing.session.hooks import TracedSession
 
         TracedSession.of(request.config).record(request.node)
 
@@ -134,7 +134,7 @@ def pytest_configure_node(node: object) -> None:
 @pytest.fixture
 def spans() -> Spans:
     """The spans that begin in this test, whichever provider they come from and whenever it was set."""
-    from weaver_ai.testing.session import running
+    from weaver_ai.testing.session.hooks import running
 
     return running().spans
 
@@ -142,7 +142,7 @@ def spans() -> Spans:
 @pytest.fixture
 def logs() -> Logs:
     """The log records that are written through OpenTelemetry in this test; each knows its span."""
-    from weaver_ai.testing.session import running
+    from weaver_ai.testing.session.hooks import running
 
     return running().logs
 
@@ -150,7 +150,7 @@ def logs() -> Logs:
 @pytest.fixture
 def metrics() -> Metrics:
     """What OpenTelemetry's instruments measure in this test."""
-    from weaver_ai.testing.session import running
+    from weaver_ai.testing.session.hooks import running
 
     return running().metrics
 
@@ -158,7 +158,7 @@ def metrics() -> Metrics:
 @pytest.fixture
 def invariants() -> Invariants:
     """What is checked of this test's trace at its end: `invariants.off("open", "poll *")`."""
-    from weaver_ai.testing.session import running
+    from weaver_ai.testing.session.hooks import running
 
     return running().invariants
 
@@ -167,7 +167,7 @@ def invariants() -> Invariants:
 def otlp(request: pytest.FixtureRequest) -> Otlp:
     """Where other processes, in any language, send their telemetry to this test: `env={**os.environ, **otlp.env}`."""
     from weaver_ai.testing.otlp import OtlpTests
-    from weaver_ai.testing.session import running
+    from weaver_ai.testing.session.hooks import running
 
     return OtlpTests.of(request.config).open(running().recording)
 

@@ -5,10 +5,10 @@ The fixture `spans` (a `Spans`) has the verbs; what is here says which spans are
 
 from weaver_ai.spans.query import SpanPattern
 from weaver_ai.spans.values import absent, contains
-from weaver_ai.testing.expect import Selection, SpanView, Trace
-from weaver_ai.testing.explain import ExpectationFailed
-from weaver_ai.testing.live import Spans
-from weaver_ai.testing.match import any_order, at_least, at_most, event, span, times, tree
+from weaver_ai.testing.asserting.expect import Selection, SpanView, Trace
+from weaver_ai.testing.asserting.explain import ExpectationFailed
+from weaver_ai.testing.asserting.match import any_order, at_least, at_most, event, span, times, tree
+from weaver_ai.testing.spans import Spans
 
 __all__ = [
     "ExpectationFailed",

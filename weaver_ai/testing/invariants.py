@@ -12,8 +12,8 @@ from typing import final
 from opentelemetry.trace import StatusCode
 
 from weaver_ai.spans.values import clip
-from weaver_ai.testing.recording import Recording
-from weaver_ai.testing.remote import explain_orphan
+from weaver_ai.testing.capture.recording import Recording
+from weaver_ai.testing.capture.remote import explain_orphan
 from weaver_ai.testing.secrets import secret_keys
 
 __all__ = ["CHECKS", "Invariants", "Violation", "explain", "settle", "violations"]

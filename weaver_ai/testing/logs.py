@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, final
 
 from weaver_ai.spans import Scope, Span
 from weaver_ai.spans.values import MISSING, show
-from weaver_ai.testing.recording import Recording
-from weaver_ai.testing.signals import Condition, Signal, Text, conditions_on_attributes, text
+from weaver_ai.testing.asserting.signals import Condition, Signal, Text, conditions_on_attributes, text
+from weaver_ai.testing.capture.recording import Recording
 
 if TYPE_CHECKING:
     from opentelemetry.sdk._logs import ReadWriteLogRecord

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, final
 
 from weaver_ai.spans import Scope
 from weaver_ai.spans.values import show
-from weaver_ai.testing.metric_taps import Measurement, observe
-from weaver_ai.testing.recording import Recording
-from weaver_ai.testing.signals import Condition, Signal, Text, conditions_on_attributes, text
+from weaver_ai.testing.asserting.signals import Condition, Signal, Text, conditions_on_attributes, text
+from weaver_ai.testing.capture.metric_taps import Measurement, observe
+from weaver_ai.testing.capture.recording import Recording
 
 if TYPE_CHECKING:
     from weaver_ai.receiver.metrics import DataPoint

@@ -11,14 +11,14 @@ import pytest
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from weaver_ai.receiver.server import OtlpReceiver
-from weaver_ai.testing.alarm import until, until_async
-from weaver_ai.testing.session import TracedSession
+from weaver_ai.testing.asserting.alarm import until, until_async
+from weaver_ai.testing.session.hooks import TracedSession
 
 if TYPE_CHECKING:
     from weaver_ai.receiver.delivery import Delivery
-    from weaver_ai.testing.capture import Capture
-    from weaver_ai.testing.origin import Origin
-    from weaver_ai.testing.recording import Recording
+    from weaver_ai.testing.capture.capture import Capture
+    from weaver_ai.testing.capture.origin import Origin
+    from weaver_ai.testing.capture.recording import Recording
 
 __all__ = ["Otlp", "OtlpTests"]
 

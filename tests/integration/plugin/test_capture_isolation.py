@@ -407,7 +407,7 @@ def test_a_session_inside_a_session(run: Run) -> None:
         tracer = trace.get_tracer("x")
 
         def test_outer(spans, pytester):
-            import weaver_ai.testing.capture
+            import weaver_ai.testing.capture.capture
             pytester.makepyfile('''
                 from opentelemetry import trace
 

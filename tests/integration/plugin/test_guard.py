@@ -60,7 +60,7 @@ def test_a_swallowed_violation_fails_its_test(run: Any, fixture: str, options: l
 
 def test_without_guard_nothing_is_watched(run: Any) -> None:
     source = SWALLOWED + "\ndef test_it():\n    assert ask('http://127.0.0.1:1') == 'fallback'\n"
-    result = run(source + "    import sys; assert 'weaver_ai.testing.guard' not in sys.modules")
+    result = run(source + "    import sys; assert 'weaver_ai.testing.network.guard' not in sys.modules")
     result.assert_outcomes(passed=1)
 
 
@@ -69,7 +69,7 @@ def test_off_is_off_with_providers_too(run: Any) -> None:
     import sys
 
     def test_it(providers):
-        from weaver_ai.testing import edges
+        from weaver_ai.testing.network import edges
         assert edges._gates == []
     """
     run(source, "-o", "weaver_network=off").assert_outcomes(passed=1)

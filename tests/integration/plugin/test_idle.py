@@ -82,8 +82,8 @@ def test_spans_alone_load_neither_the_service_nor_the_other_signals(run: Run) ->
             loaded = {name.partition(".")[0] for name in sys.modules}
             assert loaded.isdisjoint({"logfire", "fastapi", "pydantic", "pydantic_settings", "httpx", "redis"})
             assert "opentelemetry.sdk.metrics" not in sys.modules or ALREADY
-            assert "weaver_ai.testing.metric_taps" not in sys.modules
-            assert "weaver_ai.testing.log_taps" not in sys.modules
+            assert "weaver_ai.testing.capture.metric_taps" not in sys.modules
+            assert "weaver_ai.testing.capture.log_taps" not in sys.modules
             assert "weaver_ai.settings" not in sys.modules
 
         import opentelemetry.sdk.trace

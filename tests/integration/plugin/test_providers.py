@@ -28,7 +28,7 @@ from weaver_ai.testing.fakes import structured, tool_call
 from weaver_ai.testing.fakes.providers.call import Call
 from weaver_ai.testing.fakes.providers.providers import Providers
 from weaver_ai.testing.fakes.providers.reply import Broken, Pause, Reply
-from weaver_ai.testing.live import Spans
+from weaver_ai.testing.spans import Spans
 
 
 class Refunded(pydantic.BaseModel):

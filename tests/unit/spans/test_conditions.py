@@ -6,7 +6,7 @@ from tests.unit.spans.building import make
 from weaver_ai.spans import Event, Link, Scope, Status
 from weaver_ai.spans.tree import Forest
 from weaver_ai.spans.values import absent, contains
-from weaver_ai.testing.match import event, span
+from weaver_ai.testing.asserting.match import event, span
 
 CARD_DECLINED = Event("exception", 0, {"exception.type": "shop.errors.CardDeclined", "exception.message": "no funds"})
 FOREST = Forest(

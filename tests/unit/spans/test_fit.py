@@ -13,7 +13,7 @@ from weaver_ai.spans.expected import AnyOrder, Repeated
 from weaver_ai.spans.fit import Fitter
 from weaver_ai.spans.query import SpanPattern
 from weaver_ai.spans.tree import Forest
-from weaver_ai.testing.match import any_order, at_least, at_most, span, times, tree
+from weaver_ai.testing.asserting.match import any_order, at_least, at_most, span, times, tree
 
 NAMES = "abc"
 

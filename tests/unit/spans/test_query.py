@@ -8,7 +8,7 @@ from tests.unit.spans.building import make
 from weaver_ai.spans.query import find
 from weaver_ai.spans.tree import Forest
 from weaver_ai.spans.values import absent, contains
-from weaver_ai.testing.match import span
+from weaver_ai.testing.asserting.match import span
 
 names = st.sampled_from(["chat gpt-5", "chat gpt-4", "agent", "tool", "chat"])
 values = st.sampled_from(["a", "b", 1, 1.0, True, 0, False, 2, ("a",), '{"a": 1}'])

@@ -13,7 +13,7 @@ from weaver_ai.testing.fakes import embedding
 from weaver_ai.testing.fakes.providers.ids import Ids
 from weaver_ai.testing.fakes.providers.openai_embeddings import embeddings, vector_of
 from weaver_ai.testing.fakes.providers.reply import sse, torn
-from weaver_ai.testing.urls import shown_url
+from weaver_ai.testing.network.urls import shown_url
 
 
 @dataclass

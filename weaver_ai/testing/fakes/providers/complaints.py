@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from weaver_ai.testing.fakes.providers.call import Call
 from weaver_ai.testing.fakes.providers.dialects import Dialect
-from weaver_ai.testing.urls import shown_url
+from weaver_ai.testing.network.urls import shown_url
 
 __all__ = ["Complain", "broken_replier", "nothing_queued", "unknown_path"]
 

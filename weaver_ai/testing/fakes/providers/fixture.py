@@ -9,7 +9,7 @@ import pytest
 
 from weaver_ai.testing.fakes.providers.providers import Providers
 from weaver_ai.testing.fakes.providers.routers import serve
-from weaver_ai.testing.guarded import guarded
+from weaver_ai.testing.network.guarded import guarded
 from weaver_ai.testing.verdicts import Verdicts
 
 __all__ = ["open_providers"]

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from tests.unit.testing.recorder import Recorder
+from tests.unit.testing.asserting.recorder import Recorder
 from weaver_ai.spans.expected import Repeated
 from weaver_ai.testing import Spans, any_order, at_least, at_most, span, times, tree
 

@@ -10,7 +10,7 @@ from typing import Any
 from opentelemetry.context import Context, attach, get_current
 from opentelemetry.trace import INVALID_SPAN, get_current_span
 
-from weaver_ai.testing.origin import captured_of
+from weaver_ai.testing.capture.origin import captured_of
 
 __all__ = ["ContextGuard"]
 

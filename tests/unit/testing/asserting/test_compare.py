@@ -4,9 +4,9 @@ import pytest
 
 from tests.unit.spans.building import make
 from tests.unit.spans.refund import refund
-from tests.unit.testing.recorder import Recorder
+from tests.unit.testing.asserting.recorder import Recorder
 from weaver_ai.testing import Spans
-from weaver_ai.testing.compare import compare
+from weaver_ai.testing.asserting.compare import compare
 
 DESK = Spans(Recorder(refund()))
 OTHER = Spans(Recorder([make("other", 1, trace="f" * 32, duration=41, kind="server")]))

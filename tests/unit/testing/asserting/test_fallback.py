@@ -3,11 +3,11 @@
 import pytest
 
 from tests.unit.spans.building import make
-from tests.unit.testing.recorder import Recorder
+from tests.unit.testing.asserting.recorder import Recorder
 from weaver_ai.spans import Status
 from weaver_ai.spans.tree import Forest
 from weaver_ai.testing import ExpectationFailed, Spans, span
-from weaver_ai.testing.attempts import as_siblings, attempt_groups
+from weaver_ai.testing.asserting.attempts import as_siblings, attempt_groups
 
 FAILED = Status("error", "ModelServerError: status_code: 500")
 PRIMARY = span("chat gpt-*", status="error")

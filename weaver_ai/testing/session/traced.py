@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias, final
 import pytest
 from opentelemetry.context import get_current
 
-from weaver_ai.testing.capture import Capture
-from weaver_ai.testing.context import ContextGuard
+from weaver_ai.testing.capture.capture import Capture
 from weaver_ai.testing.invariants import CHECKS, Invariants, explain, settle, violations
-from weaver_ai.testing.live import Spans
 from weaver_ai.testing.logs import Logs
-from weaver_ai.testing.report import log_lines, trace_lines
+from weaver_ai.testing.session.context import ContextGuard
+from weaver_ai.testing.session.report import log_lines, trace_lines
+from weaver_ai.testing.spans import Spans
 
 if TYPE_CHECKING:
     from weaver_ai.testing.metrics import Metrics

@@ -5,18 +5,16 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from opentelemetry import _logs
 from opentelemetry._logs import _internal
 from opentelemetry.sdk._logs import LoggerProvider, LogRecordProcessor, ReadWriteLogRecord
 from opentelemetry.sdk._logs._internal import ConcurrentMultiLogRecordProcessor, SynchronousMultiLogRecordProcessor
 
-from weaver_ai.testing.fallback import stand_in
+from weaver_ai.testing.capture.sink import Sink
+from weaver_ai.testing.capture.stand_ins import stand_in
 from weaver_ai.testing.patches import Patches
-
-if TYPE_CHECKING:
-    from weaver_ai.testing.taps import Sink
 
 __all__ = ["replace_log_proxies", "tap_logs"]
 

@@ -15,9 +15,9 @@ from types import FrameType
 from typing import Self, final
 from urllib.parse import urlsplit
 
-from weaver_ai.testing import edges
-from weaver_ai.testing.allowed import AllowedHosts
-from weaver_ai.testing.urls import shown_url
+from weaver_ai.testing.network import edges
+from weaver_ai.testing.network.allowed import AllowedHosts
+from weaver_ai.testing.network.urls import shown_url
 
 __all__ = ["Frame", "Guard", "NetworkBlocked", "Violation", "violation_lines"]
 

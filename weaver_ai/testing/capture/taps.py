@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from opentelemetry.context import Context
 from opentelemetry.sdk import trace as sdk
@@ -19,51 +19,10 @@ from opentelemetry.sdk.trace import export
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import NonRecordingSpan, NoOpTracer, Span
 
+from weaver_ai.testing.capture.sink import Sink
 from weaver_ai.testing.patches import Patches
 
-if TYPE_CHECKING:
-    from opentelemetry.sdk._logs import ReadWriteLogRecord
-
-    from weaver_ai.testing.metric_taps import Measurement
-
-__all__ = ["Signal", "Sink", "current", "pop", "push", "tap"]
-
-
-class Sink(Protocol):
-    """What a tap tells. Called in the thread that emits, so it must be quick and must not raise."""
-
-    @property
-    def every_span(self) -> bool:
-        """Whether to record what the provider's sampler wants left out."""
-        ...
-
-    def sampled_out(self, name: str, *, kept: bool) -> None:
-        """The provider's sampler wants the span left out; `kept` says that it's recorded all the same."""
-        ...
-
-    def started(self, span: sdk.Span, parent_context: Context | None) -> None:
-        """The span has started; its processors know."""
-        ...
-
-    def ended(self, span: sdk.Span) -> None:
-        """The span has ended, now or earlier; its processors are done with it."""
-        ...
-
-    def handed_on(self, span: sdk.ReadableSpan) -> None:
-        """A processor was given this version of an ended span; a wrapper before it may have rewritten it."""
-        ...
-
-    def discarded(self, name: str) -> None:
-        """A span was started on a no-op tracer, or on one that a configurator disabled."""
-        ...
-
-    def logged(self, record: ReadWriteLogRecord) -> None:
-        """The processors are done with this log record; the last version that any of them was given."""
-        ...
-
-    def measured(self, measurement: Measurement) -> None:
-        """An instrument took a measurement."""
-        ...
+__all__ = ["Signal", "current", "pop", "push", "tap"]
 
 
 Signal: TypeAlias = Literal["logs", "metrics"]
@@ -96,11 +55,11 @@ def tap(signal: Signal) -> None:
     if signal in _tapped:
         return
     if signal == "logs":
-        from weaver_ai.testing.log_taps import tap_logs  # noqa: PLC0415 # see above
+        from weaver_ai.testing.capture.log_taps import tap_logs  # noqa: PLC0415 # see above
 
         tap_logs(_patches, current)
     else:
-        from weaver_ai.testing.metric_taps import tap_metrics  # noqa: PLC0415
+        from weaver_ai.testing.capture.metric_taps import tap_metrics  # noqa: PLC0415
 
         tap_metrics(_patches, current)
     _tapped.add(signal)

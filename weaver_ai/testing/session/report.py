@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from weaver_ai.spans.render import Style, tree_lines
 from weaver_ai.spans.tree import Forest
+from weaver_ai.testing.capture.recording import Recording
+from weaver_ai.testing.capture.remote import explain_orphan
 from weaver_ai.testing.logs import lines_of
-from weaver_ai.testing.recording import Recording
-from weaver_ai.testing.remote import explain_orphan
 
 __all__ = ["log_lines", "trace_lines"]
 

@@ -2,7 +2,7 @@ import pytest
 
 from tests.unit.spans.building import drawn, make
 from tests.unit.spans.refund import refund
-from tests.unit.testing.recorder import Recorder
+from tests.unit.testing.asserting.recorder import Recorder
 from weaver_ai.spans import Status
 from weaver_ai.testing import ExpectationFailed, Spans, SpanView, any_order, contains, span, tree
 

@@ -8,10 +8,10 @@ from typing import final
 
 from weaver_ai.spans.render import Style
 from weaver_ai.spans.tree import Forest
-from weaver_ai.testing.expect import Selection
-from weaver_ai.testing.explain import Look
-from weaver_ai.testing.source import Source
-from weaver_ai.testing.waiting import Eventually, Waiting
+from weaver_ai.testing.asserting.expect import Selection
+from weaver_ai.testing.asserting.explain import Look
+from weaver_ai.testing.asserting.source import Source
+from weaver_ai.testing.asserting.waiting import Eventually, Waiting
 
 __all__ = ["Spans"]
 

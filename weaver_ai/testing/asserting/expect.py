@@ -14,11 +14,11 @@ from weaver_ai.spans.fit import Fitter
 from weaver_ai.spans.model import Attributes
 from weaver_ai.spans.query import SpanPattern, find
 from weaver_ai.spans.render import seconds
-from weaver_ai.testing import explain
-from weaver_ai.testing.explain import ExpectationFailed, Look
-from weaver_ai.testing.explain_tree import mismatch
-from weaver_ai.testing.fallbacks import TOLERANCE, Backoff, Fallback, Retries
-from weaver_ai.testing.match import Conditions, Expected, What, pattern_of
+from weaver_ai.testing.asserting import explain
+from weaver_ai.testing.asserting.explain import ExpectationFailed, Look
+from weaver_ai.testing.asserting.explain_tree import mismatch
+from weaver_ai.testing.asserting.fallback import TOLERANCE, Backoff, Fallback, Retries
+from weaver_ai.testing.asserting.match import Conditions, Expected, What, pattern_of
 
 __all__ = ["Count", "Relatives", "Selection", "SpanView", "Trace", "earliest_in_order", "required"]
 

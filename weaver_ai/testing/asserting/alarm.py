@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, TypeVar, final
 
-from weaver_ai.testing.source import Source
+from weaver_ai.testing.asserting.source import Source
 
 if TYPE_CHECKING:
     import asyncio

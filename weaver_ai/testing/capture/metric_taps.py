@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import gc
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import WeakSet
 
 from opentelemetry.metrics import CallbackOptions, _internal
@@ -14,11 +14,9 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics._internal.measurement import Measurement
 from opentelemetry.sdk.metrics._internal.measurement_consumer import SynchronousMeasurementConsumer
 
-from weaver_ai.testing.fallback import stand_in
+from weaver_ai.testing.capture.sink import Sink
+from weaver_ai.testing.capture.stand_ins import stand_in
 from weaver_ai.testing.patches import Patches
-
-if TYPE_CHECKING:
-    from weaver_ai.testing.taps import Sink
 
 __all__ = ["Measurement", "observe", "replace_metric_proxies", "tap_metrics"]
 

@@ -12,14 +12,14 @@ from opentelemetry.sdk.trace import ReadableSpan
 from weaver_ai.spans import Span
 from weaver_ai.spans.sdk import from_sdk
 from weaver_ai.spans.tree import key_of
-from weaver_ai.testing.origin import Captured, Origin
-from weaver_ai.testing.remote import Remote
+from weaver_ai.testing.capture.origin import Captured, Origin
+from weaver_ai.testing.capture.remote import Remote
 
 if TYPE_CHECKING:
     from opentelemetry.sdk._logs import ReadWriteLogRecord
 
     from weaver_ai.receiver.delivery import Delivery
-    from weaver_ai.testing.metric_taps import Measurement
+    from weaver_ai.testing.capture.metric_taps import Measurement
 
 __all__ = ["Recording"]
 

@@ -7,9 +7,9 @@ from typing import Self, final
 
 import pytest
 
-from weaver_ai.testing.capture import Capture
-from weaver_ai.testing.origin import BODY
-from weaver_ai.testing.traced import TracedTest, Wishes
+from weaver_ai.testing.capture.capture import Capture
+from weaver_ai.testing.capture.origin import BODY
+from weaver_ai.testing.session.traced import TracedTest, Wishes
 
 __all__ = ["TracedSession", "running"]
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.unit.spans.building import make
 from tests.unit.spans.refund import refund
-from tests.unit.testing.recorder import Recorder
+from tests.unit.testing.asserting.recorder import Recorder
 from weaver_ai.testing import ExpectationFailed, Spans, any_order, at_least, contains, event, span, times, tree
 
 DESK = Spans(Recorder(refund()), timeout=0.01)

@@ -10,7 +10,7 @@ from typing import TypeVar
 from opentelemetry import context, trace
 from opentelemetry.sdk.trace import TracerProvider
 
-from weaver_ai.testing.recording import Recording
+from weaver_ai.testing.capture.recording import Recording
 
 __all__ = ["why_empty"]
 

@@ -10,7 +10,7 @@ from weaver_ai.spans.model import Span
 from weaver_ai.spans.query import SpanPattern
 from weaver_ai.spans.render import seconds
 from weaver_ai.spans.tree import Forest, key_of
-from weaver_ai.testing.attempts import as_siblings, attempt_groups
+from weaver_ai.testing.asserting.attempts import as_siblings, attempt_groups
 
 __all__ = ["Backoff", "Fallback", "Retries", "Wait"]
 

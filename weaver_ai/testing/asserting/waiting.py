@@ -10,12 +10,12 @@ from typing import Generic, TypeVar, Unpack, final
 
 from weaver_ai.spans.conditions import Ended
 from weaver_ai.spans.query import SpanPattern, find
-from weaver_ai.testing import explain
-from weaver_ai.testing.alarm import until, until_async
-from weaver_ai.testing.expect import SpanView, earliest_in_order, required
-from weaver_ai.testing.explain import ExpectationFailed, Look
-from weaver_ai.testing.match import Conditions, Expected, What, pattern_of
-from weaver_ai.testing.source import Source
+from weaver_ai.testing.asserting import explain
+from weaver_ai.testing.asserting.alarm import until, until_async
+from weaver_ai.testing.asserting.expect import SpanView, earliest_in_order, required
+from weaver_ai.testing.asserting.explain import ExpectationFailed, Look
+from weaver_ai.testing.asserting.match import Conditions, Expected, What, pattern_of
+from weaver_ai.testing.asserting.source import Source
 
 __all__ = ["Eventually", "Waiting"]
 

@@ -8,8 +8,8 @@ from typing import final
 
 import pytest
 
-from weaver_ai.testing.allowed import AllowedHosts
-from weaver_ai.testing.guard import Guard, violation_lines
+from weaver_ai.testing.network.allowed import AllowedHosts
+from weaver_ai.testing.network.guard import Guard, violation_lines
 from weaver_ai.testing.verdicts import Verdicts
 
 __all__ = ["GuardedTests", "guarded"]

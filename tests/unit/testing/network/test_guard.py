@@ -27,8 +27,8 @@ import urllib3
 import uvloop
 from opentelemetry.sdk.trace import TracerProvider
 
-from weaver_ai.testing.allowed import AllowedHosts
-from weaver_ai.testing.guard import Frame, Guard, NetworkBlocked, Violation, violation_lines
+from weaver_ai.testing.network.allowed import AllowedHosts
+from weaver_ai.testing.network.guard import Frame, Guard, NetworkBlocked, Violation, violation_lines
 
 FOREIGN = "192.0.2.7"  # RFC 5737: never anybody's
 PROXY = "http://127.0.0.1:9"
@@ -408,7 +408,7 @@ def test_it_stands_below_mocks_that_came_before_it_and_outlive_it() -> None:
 def test_clients_that_are_imported_later_are_seen() -> None:
     code = """
 import sys
-from weaver_ai.testing.guard import Guard
+from weaver_ai.testing.network.guard import Guard
 assert not {"httpcore", "aiohttp", "urllib3"} & set(sys.modules)
 with Guard() as guard:
     import asyncio, httpx, httpx2, requests, aiohttp, inspect

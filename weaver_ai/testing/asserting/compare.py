@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from weaver_ai.spans.render import seconds
 from weaver_ai.spans.values import MISSING, clip, show
-from weaver_ai.testing.expect import Count, Selection, SpanView
-from weaver_ai.testing.explain import guess
+from weaver_ai.testing.asserting.expect import Count, Selection, SpanView
+from weaver_ai.testing.asserting.explain import guess
 
 __all__ = ["compare"]
 

@@ -12,7 +12,7 @@ from weaver_ai.spans.expected import Node, TreePattern, text_of
 from weaver_ai.spans.query import Verdict
 from weaver_ai.spans.render import Style, tree_lines
 from weaver_ai.spans.values import clip, show
-from weaver_ai.testing.explain import Look, headline
+from weaver_ai.testing.asserting.explain import Look, headline
 
 __all__ = ["mismatch"]
 

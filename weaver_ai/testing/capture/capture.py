@@ -11,17 +11,17 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span
 from opentelemetry.trace import get_current_span
 
-from weaver_ai.testing import taps
-from weaver_ai.testing.fallback import replace_trace_proxies
-from weaver_ai.testing.origin import BODY, Captured, Origin, captured_of
+from weaver_ai.testing.capture import taps
+from weaver_ai.testing.capture.origin import BODY, Captured, Origin, captured_of
+from weaver_ai.testing.capture.recording import Recording
+from weaver_ai.testing.capture.stand_ins import replace_trace_proxies
+from weaver_ai.testing.capture.why_empty import why_empty
 from weaver_ai.testing.patches import Patches
-from weaver_ai.testing.recording import Recording
-from weaver_ai.testing.why import why_empty
 
 if TYPE_CHECKING:
     from opentelemetry.sdk._logs import ReadWriteLogRecord
 
-    from weaver_ai.testing.metric_taps import Measurement
+    from weaver_ai.testing.capture.metric_taps import Measurement
 
 __all__ = ["Capture"]
 
@@ -73,11 +73,11 @@ class Capture:
         self._signals.add(signal)
         taps.tap(signal)
         if signal == "logs":
-            from weaver_ai.testing.log_taps import replace_log_proxies  # noqa: PLC0415 # loads the SDK's logs
+            from weaver_ai.testing.capture.log_taps import replace_log_proxies  # noqa: PLC0415 # loads the SDK's logs
 
             replace_log_proxies(self._proxies)
         else:
-            from weaver_ai.testing.metric_taps import replace_metric_proxies  # noqa: PLC0415 # loads the SDK's metrics
+            from weaver_ai.testing.capture.metric_taps import replace_metric_proxies  # noqa: PLC0415 # loads the SDK's metrics
 
             replace_metric_proxies(self._proxies)
 

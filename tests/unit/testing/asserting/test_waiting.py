@@ -8,7 +8,7 @@ import anyio
 import pytest
 import trio
 
-from tests.unit.testing.recorder import Recorder
+from tests.unit.testing.asserting.recorder import Recorder
 from weaver_ai.testing import ExpectationFailed, Spans, span
 
 LONG = 20.0  # a wait that isn't woken fails the test's own limit on time
@@ -200,7 +200,7 @@ def test_anyio(recorder, spans, backend):
 
 def test_a_span_that_ends_after_the_loop_is_closed_hurts_nobody(recorder, spans):
     """The wait is over, but its thread-safe call may still be on its way."""
-    from weaver_ai.testing.alarm import _alarm
+    from weaver_ai.testing.asserting.alarm import _alarm
 
     alarms = []
 

@@ -1,0 +1,1 @@
+"""What a test asks of spans that somebody recorded, and why an expectation failed."""

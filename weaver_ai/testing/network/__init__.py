@@ -1,0 +1,1 @@
+"""The network guard: no test reaches the network unless it may."""

@@ -1,0 +1,1 @@
+"""A pytest session in which some test records: its hooks, one recording test, what it reports."""
