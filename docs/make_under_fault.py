@@ -46,7 +46,8 @@ likeliest to pass is told, with the soonest `Retry-After`.
 **A stream** has begun with `run.started`, and its status is 200. A fault before the first words is as above: another
 model steps in, or the stream ends with an `error` event that holds the problem, its `status` and `retry_after`
 included. A fault after the first words ends it so in any case, for they can't be taken back. The request's span then
-has the code as `error.type`; `chat {model}` has `cancelled`, and the reason stands on `invoke_agent {agent}`.
+has the code as `error.type`, as `chat {model}` and `invoke_agent {agent}` have. A price on such a `chat` span is that
+of the words that came: `cost` is unknown then, and at least that.
 """
 
 _EXPORTER_INTRODUCTION = """

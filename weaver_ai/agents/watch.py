@@ -55,7 +55,8 @@ class Watch(AbstractCapability[Any]):
 
     `code_of` gives the `error.type` of what leaves a run or a model request. `deadline` is on the event loop's
     clock; what is cancelled after it has timed out. `calls` are in the order in which they began.
-    `interrupted` says that a model call ended without telling what it used.
+    `interrupted` says that a model call ended without telling what it used, `broken` why the answer that is being
+    read can't be read on.
     """
 
     attributes: Mapping[str, str | int | bool] = field(default_factory=dict)
@@ -64,6 +65,7 @@ class Watch(AbstractCapability[Any]):
     trace_id: str | None = None
     calls: list[ToolCall] = field(default_factory=list)
     interrupted: bool = False
+    broken: Exception | None = None
 
     async def wrap_run(self, ctx: RunContext[Any], *, handler: WrapRunHandler) -> AgentRunResult[Any]:
         span = trace.get_current_span()
@@ -75,15 +77,24 @@ class Watch(AbstractCapability[Any]):
     async def wrap_model_request(
         self, ctx: RunContext[Any], *, request_context: ModelRequestContext, handler: WrapModelRequestHandler
     ) -> ModelResponse:
-        self.interrupted = True
+        self.interrupted, self.broken = True, None
         with self._marked(self.code_of):
             try:
-                response = await handler(request_context)
+                response = await self._answered(request_context, handler)
             except Exception as error:
                 self.interrupted = _may_have_cost(error)
                 raise
         self.interrupted = False
         return response
+
+    async def _answered(self, request_context: ModelRequestContext, handler: WrapModelRequestHandler) -> ModelResponse:
+        """The answer. Where reading a streamed one fails pydantic-ai cancels the request; its span then says why."""
+        try:
+            return await handler(request_context)
+        except asyncio.CancelledError:
+            if (broken := self.broken) is None:
+                raise
+        raise broken  # not above, where Python would put the cancellation in the place of what caused it
 
     async def wrap_tool_execute(
         self,
@@ -130,10 +141,18 @@ class Relay(Watch):
     async def wrap_run_event_stream(
         self, ctx: RunContext[Any], *, stream: AsyncIterable[AgentStreamEvent]
     ) -> AsyncIterable[AgentStreamEvent]:
-        async for event in stream:
+        async for event in self._read(stream):
             if self.emit is not None and (told := self._told(event)) is not None:
                 await self.emit(told)
             yield event
+
+    async def _read(self, stream: AsyncIterable[AgentStreamEvent]) -> AsyncIterable[AgentStreamEvent]:
+        try:
+            async for event in stream:
+                yield event
+        except Exception as error:
+            self.broken = error
+            raise
 
     def _told(self, event: AgentStreamEvent) -> RunEvent | None:
         match event:

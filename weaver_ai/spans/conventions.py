@@ -175,7 +175,7 @@ def cost_of(forest: Forest, position: int) -> Cost:
 
     A price on a span covers what is below it. A call whose outermost span has no price takes that of
     the spans below it; where they have none either the call is unpriced, unless it failed: then it is
-    free, as providers have it.
+    free, as providers have it. A failed call that has a price broke off in its answer: it cost at least that.
     """
     below: dict[int, tuple[float, int, int]] = {}
     for place in _children_first(forest, position):
@@ -186,7 +186,7 @@ def cost_of(forest: Forest, position: int) -> Cost:
         span = forest.spans[place]
         price = span.attributes.get("operation.cost")
         if isinstance(price, int | float):
-            known, unpriced = max(float(price), known), 0
+            known, unpriced = max(float(price), known), int(_is_model_call(span) and span.status.code == "error")
         elif _is_model_call(span) and calls == 0 and span.status.code != "error":
             unpriced = 1
         below[place] = known, unpriced, calls + _is_model_call(span)

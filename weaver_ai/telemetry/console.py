@@ -37,6 +37,7 @@ _SHOWN: Final = (  # attribute, how it is written
     ("operation.cost", "${:.6f}"),
     ("weaver.run.cost", "${:.6f}"),
 )
+_AT_LEAST: Final = frozenset({"gen_ai.usage.output_tokens", "operation.cost"})  # of an answer that broke off
 _HIDDEN_IN_LOGS: Final = ("exception.stacktrace", "code.file.path", "code.function.name", "code.line.number")
 
 
@@ -159,7 +160,9 @@ def _span_text(span: ReadableSpan, colour: bool) -> str:
         return _one_line(attributes.get("logfire.msg", span.name))
     failed = span.status.status_code is StatusCode.ERROR
     parts = [_paint(_one_line(span.name), _RED if failed else _BOLD, colour), _paint(_lasted(span), _CYAN, colour)]
-    parts += [form.format(attributes[key]) for key, form in _SHOWN if attributes.get(key) is not None]
+    for key, form in _SHOWN:
+        if attributes.get(key) is not None:
+            parts.append(form.format(attributes[key]) + ("+" if failed and key in _AT_LEAST else ""))
     if failed:
         reason = span.status.description or str(attributes.get("error.type", "error"))
         parts.append(_paint(_one_line(reason), _RED, colour))

@@ -10,6 +10,7 @@ from genai_prices import Usage as PriceUsage
 from genai_prices import calc_price
 from pydantic import BaseModel
 from pydantic_ai import Agent, DeferredToolRequests, ModelRetry, RunContext
+from pydantic_ai.exceptions import ModelConnectionError
 from pydantic_ai.messages import (
     ModelMessage,
     ModelRequest,
@@ -41,7 +42,7 @@ from weaver_ai.agents import (
     Usage,
     Weaver,
 )
-from weaver_ai.errors import InvalidInput, ProviderError, RunFailed, RunTimeout, WeaverError
+from weaver_ai.errors import InvalidInput, ProviderError, ProviderUnreachable, RunFailed, RunTimeout, WeaverError
 from weaver_ai.settings import load_settings
 
 pytest_plugins = ["tests.fixtures.providers", "tests.fixtures.recorded"]
@@ -370,6 +371,34 @@ async def test_what_a_failed_call_costs_is_known_only_when_it_was_refused(
         await runner.run(runner.weaver.find("a"), "go", ledger=ledger)
     await runner.aclose()
     assert (ledger.cost == 0, ledger.cost is None) == (known, not known)
+
+
+@pytest.mark.parametrize("vendor", ["openai", "anthropic"])
+async def test_a_stream_that_breaks_says_why_on_the_span_of_its_call(
+    provider_server: ProviderServer, recorded: Recorded, vendor: str
+) -> None:
+    getattr(provider_server, vendor).always(Reset(midway=True))
+    model = {"openai": "openai:gpt-6-luna", "anthropic": "anthropic:claude-haiku-5-5"}[vendor]
+    runner = runner_of(
+        Agent(name="a"),
+        model=model,
+        **{f"{vendor}_api_key": KEY, f"{vendor}_base_url": getattr(provider_server, vendor).base_url},
+        provider_max_retries=0,
+    )
+    with pytest.raises(ProviderUnreachable) as failed:
+        await events_of(runner, "a", "go")
+    await runner.aclose()
+    broken = failed.value.__cause__
+    assert isinstance(broken, ModelConnectionError)
+    first: BaseException = broken
+    while first.__cause__ is not None:
+        first = first.__cause__
+    assert isinstance(first, ConnectionResetError), "that it is on the span took nothing from the error"
+    assert recorded.tree().splitlines()[:2] == [
+        "invoke_agent a !provider-unreachable",
+        f"  chat {model.partition(':')[2]} !provider-unreachable",
+    ]
+    assert [[event.name for event in each.events] for each in recorded.all[:2]] == [["exception"], ["exception"]]
 
 
 # Conversations and the caller's own tools

@@ -108,6 +108,8 @@ def test_tokens_are_counted_once(spans, usage):
         ([chat(1), chat(2, 1)], 0.0, 1),
         # a failed call without a price is free
         ([make("root", 1), chat(2, 1, status=Status("error")), chat(3, 1, cost=0.5)], 0.5, 0),
+        # one that broke off in its answer cost at least what had come
+        ([make("root", 1), chat(2, 1, cost=0.25, status=Status("error")), chat(3, 1, cost=0.5)], 0.75, 1),
         # a price on what is around the calls covers them
         ([agent(1, **{"operation.cost": 1.0}), chat(2, 1)], 1.0, 0),
     ],

@@ -47,6 +47,15 @@ def test_a_trace_is_a_tree_in_the_order_of_starts() -> None:
     ]
 
 
+def test_what_an_answer_cost_that_broke_off_is_a_part() -> None:
+    stream = io.StringIO()
+    usage = {"gen_ai.usage.input_tokens": 5, "gen_ai.usage.output_tokens": 1, "operation.cost": 0.00012}
+    chat = tracer(stream).start_span("chat m", start_time=0, attributes={**usage, "error.type": "provider-unreachable"})
+    chat.set_status(StatusCode.ERROR)
+    chat.end(SECOND)
+    assert written(stream) == ["<clock> chat m  1.00 s  in=5  out=1+  $0.000120+  provider-unreachable"]
+
+
 def test_what_ends_after_its_root_comes_by_itself() -> None:
     stream = io.StringIO()
     tracer_ = tracer(stream)
