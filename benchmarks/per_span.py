@@ -19,8 +19,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from table import publish
 
-from weaver_ai.testing.capture.capture import Capture
-from weaver_ai.testing.spans import Spans
+from weaver_ai.testing import Spans
+from weaver_ai.testing.capture import Capture
 
 ATTRIBUTES = {"http.request.method": "GET", "http.route": "/orders/{id}", "http.response.status_code": 200}
 
