@@ -422,8 +422,21 @@ def test_what_a_client_says_when_it_connects_is_no_call(server: TestRedis, plan:
     second = plan.arm(fault.redis.flaky(1)).on_call(2)
     for _ in range(2):
         with once(client_name="app", db=1) as client:
-            client.ping()
+            assert client.connection_pool.get_connection().is_connected
     assert second.calls == 0
+
+
+def test_a_ping_is_a_call_by_which_health_checks_see_the_fault(server: TestRedis, plan: FaultPlan) -> None:
+    client = once(socket_timeout=0.2)
+    with plan.arm(fault.redis.slow(5)), pytest.raises(redis.TimeoutError):
+        client.ping()
+    with plan.arm(fault.redis.flaky(1)):
+        with pytest.raises(redis.ConnectionError):
+            client.ping()
+        assert client.ping()
+    for refusing in (fault.redis.readonly(), fault.redis.oom()):
+        with plan.arm(refusing).optional():
+            assert client.ping(), "it writes nothing"
 
 
 def test_faults_say_what_a_real_server_says(redis_server: RedisServer, plan: FaultPlan) -> None:

@@ -258,11 +258,10 @@ class DocketEngine:
             raise
 
     async def _refusal(self) -> str | None:
-        """Why the last write was refused, unless one succeeds now: there may be no task to find out with."""
-        if self._refused is not None:
-            with suppress(EngineUnavailable):
-                await self.records.try_write()
-                self._refused = None
+        """Why Redis takes no writes, by one that means nothing: it may be read as ever, and no task may be there."""
+        with suppress(EngineUnavailable), self._refusals_noted():
+            await self.records.try_write()
+            self._refused = None
         return self._refused
 
     async def _full(self, accepted: Accepted) -> QueueFull:

@@ -213,6 +213,7 @@ REDIS: Final = (
         fault=fault.redis.slow(30),
         task=_REFUSED,
         error=None,  # Weaver gives up waiting, which is no error of the connection
+        redis="no answer within 1 s",
         engine="the task engine's Redis can't be used: TimeoutError",
     ),
     RedisCase(what="loses a connection", fault=fault.redis.flaky(1), task=None, error="ConnectionError"),

@@ -15,7 +15,7 @@ __all__ = ["Gate", "Verdict", "is_down", "refused"]
 
 Effect: TypeAlias = Literal["pass", "refuse", "abort", "drop", "restart"]
 
-_GREETINGS: Final = frozenset({"hello", "auth", "client", "select", "ping", "quit", "reset", "readonly"})
+_GREETINGS: Final = frozenset({"hello", "auth", "client", "select", "quit", "reset", "readonly"})
 _READONLY: Final = "READONLY You can't write against a read only replica."
 _OOM: Final = "OOM command not allowed when used memory > 'maxmemory'."
 _EXECABORT: Final = "EXECABORT Transaction discarded because of previous errors."
