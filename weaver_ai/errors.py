@@ -12,6 +12,7 @@ from typing import ClassVar
 __all__ = [
     "AgentNotFound",
     "CapabilityNotFound",
+    "DeadlineExceeded",
     "Draining",
     "EngineUnavailable",
     "IdempotencyConflict",
@@ -177,8 +178,15 @@ class RunCancelled(RunFailed):
     title = "Run cancelled"
 
 
+class DeadlineExceeded(RunFailed):
+    """A task's deadline was over before the task had ended."""
+
+    code = "deadline-exceeded"
+    title = "Deadline exceeded"
+
+
 class StepChanged(RunFailed):
-    """A workflow that goes on after its worker died asked for another step than before, or gave it another input."""
+    """A workflow's later attempt asked for another step than an earlier one, or gave it another input."""
 
     code = "step-changed"
     title = "Step changed on replay"

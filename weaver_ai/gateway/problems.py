@@ -50,6 +50,7 @@ _STATUS: Mapping[type[errors.WeaverError], int] = {
     errors.MissingExtra: 501,
     errors.RunTimeout: 504,
     errors.RunCancelled: 503,
+    errors.DeadlineExceeded: 504,
     errors.StepChanged: 500,
     errors.WorkerLost: 500,
     errors.RunFailed: 500,

@@ -8,9 +8,9 @@ import math
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Final
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from random import random
 from uuid import uuid4
 
 from pydantic import JsonValue
@@ -23,23 +23,24 @@ from weaver_ai.errors import (
     TaskNotFound,
 )
 from weaver_ai.tasks import tracing
+from weaver_ai.tasks.attempt import Ended, attempt, retrying
 from weaver_ai.tasks.engine import DrainReport, EngineHealth, TaskContext, TaskHandler, TaskOutcome
 from weaver_ai.tasks.event_log import EventLog
+from weaver_ai.tasks.lines import Lines
 from weaver_ai.tasks.payloads import (
     CANCELLED,
     DRAINED,
     IDEMPOTENCY_SECONDS,
-    checked_outcome,
     error_of,
     fingerprint_of,
-    json_value,
     position_of,
 )
-from weaver_ai.tasks.record import Priority, TaskError, TaskEvent, TaskRecord, TaskRequest, state_of
+from weaver_ai.tasks.record import TaskError, TaskEvent, TaskRecord, TaskRequest, state_of
+from weaver_ai.tasks.retry import TaskPolicy
+from weaver_ai.tasks.schedule import DEADLINE_EXCEEDED, Spent, Times, accepted, retry_of, times_of
+from weaver_ai.tasks.steps import StepLog
 
 __all__ = ["EmbeddedEngine"]
-
-_PRIORITIES: Final[tuple[Priority, ...]] = ("high", "normal", "low")
 
 
 class EmbeddedEngine:
@@ -50,8 +51,9 @@ class EmbeddedEngine:
 
     Args:
         handler: does the work; see `TaskHandler`.
+        policies: how tasks of a capability are run, where that isn't the default; looked up when it is needed.
         concurrency: tasks that run at the same time.
-        queue_size: tasks that may wait.
+        queue_size: tasks that may wait, for a place or for their time.
         ttl_seconds: how long a finished task can be read. One with an idempotency key stays for 24 hours at least.
         max_finished: finished tasks that are kept at most; the oldest go first. Those whose idempotency key is
             still honoured don't count, and don't go: beyond this number the oldest of them give up their events.
@@ -59,6 +61,7 @@ class EmbeddedEngine:
         max_events: events kept of a task; the oldest go first.
         unwind_seconds: how long a cancelled task has until nobody waits for it any more.
         clock: seconds, monotonic.
+        chance: draws a number from 0 to 1 for each pause before a retry.
     """
 
     name = "weaver_embedded"
@@ -67,6 +70,7 @@ class EmbeddedEngine:
         self,
         handler: TaskHandler,
         *,
+        policies: Mapping[str, TaskPolicy] | None = None,
         concurrency: int = 16,
         queue_size: int = 1000,
         ttl_seconds: float = 86_400.0,
@@ -75,8 +79,10 @@ class EmbeddedEngine:
         max_events: int = 1_000,
         unwind_seconds: float = 5.0,
         clock: Callable[[], float] = time.monotonic,
+        chance: Callable[[], float] = random,
     ) -> None:
         self._handler = handler
+        self._policies = policies or {}
         self._concurrency = concurrency
         self._queue_size = queue_size
         self._ttl_seconds = ttl_seconds
@@ -85,11 +91,13 @@ class EmbeddedEngine:
         self._max_events = max_events
         self._unwind_seconds = unwind_seconds
         self._clock = clock
+        self._chance = chance
         self._started = False
         self._draining = False
         self._drain: asyncio.Task[DrainReport] | None = None
         self._entries: dict[str, _Entry] = {}
-        self._queues: dict[Priority, OrderedDict[str, _Entry]] = {priority: OrderedDict() for priority in _PRIORITIES}
+        self._lines = Lines(lambda capability: self._policy(capability).concurrency)
+        self._scheduled: dict[str, _Entry] = {}
         self._running: dict[str, _Entry] = {}
         self._keys: OrderedDict[str, _Key] = OrderedDict()
         self._kept: OrderedDict[str, _Entry] = OrderedDict()  # finished, without a key that is still honoured
@@ -105,24 +113,14 @@ class EmbeddedEngine:
         fingerprint = fingerprint_of(request)
         if (known := self._known(request.idempotency_key, fingerprint)) is not None:
             return known.record
+        times = times_of(request, datetime.now(UTC))
+        retry = retry_of(request, self._policy(request.capability))
         task_id = uuid4().hex
-        with tracing.submitting(self.name, task_id, request) as traceparent:
+        with tracing.submitting(self.name, task_id, request, times.delay) as traceparent:
             self._refuse_if_closed(request)
-            entry = _Entry(
-                record=TaskRecord(
-                    id=task_id,
-                    capability=request.capability,
-                    input=json_value(request.input),
-                    priority=request.priority,
-                    metadata={key: json_value(value) for key, value in request.metadata.items()},
-                    idempotency_key=request.idempotency_key,
-                    created_at=datetime.now(UTC),
-                    traceparent=traceparent,
-                    trace_id=tracing.trace_id_of(traceparent),
-                ),
-                events=EventLog(self._max_events),
-            )
-            self._accept(entry, fingerprint)
+            record = accepted(task_id, request, datetime.now(UTC), times=times, retry=retry, traceparent=traceparent)
+            entry = _Entry(record=record, events=EventLog(self._max_events))
+            self._accept(entry, fingerprint, times)
         self._pump()
         return entry.record
 
@@ -150,14 +148,23 @@ class EmbeddedEngine:
         return await asyncio.shield(self._drain)
 
     async def health(self) -> EngineHealth:
-        queued, running = self._queued(), len(self._running)
+        found = EngineHealth(
+            state="ok",
+            queued=len(self._lines),
+            scheduled=len(self._scheduled),
+            running=len(self._running),
+            detail={"waiting": dict[str, JsonValue](self._lines.waiting())} if self._started else {},
+        )
         if not self._started:
-            return EngineHealth(state="down", reason="not started", queued=queued, running=running)
+            return replace(found, state="down", reason="not started")
         if self._draining:
-            return EngineHealth(state="degraded", reason="draining", queued=queued, running=running)
-        if queued >= self._queue_size:
-            return EngineHealth(state="degraded", reason="the queue is full", queued=queued, running=running)
-        return EngineHealth(state="ok", queued=queued, running=running)
+            return replace(found, state="degraded", reason="draining")
+        if self._waiting() >= self._queue_size:
+            return replace(found, state="degraded", reason="the queue is full")
+        return found
+
+    def _policy(self, capability: str) -> TaskPolicy:
+        return self._policies.get(capability) or TaskPolicy()
 
     def _find(self, task_id: str) -> _Entry:
         self._expire()
@@ -182,7 +189,7 @@ class EmbeddedEngine:
             raise Draining("the service is shutting down and takes no new tasks", retry_after=5.0)
         if not self._started:
             raise EngineUnavailable("the task engine hasn't started", retry_after=1.0)
-        if self._queued() >= self._queue_size:
+        if self._waiting() >= self._queue_size:
             raise QueueFull(f"{self._queue_size} tasks are waiting already", retry_after=self._wait_estimate())
         if request.idempotency_key is not None and len(self._keys) >= self._max_keys:
             raise QueueFull(
@@ -191,30 +198,44 @@ class EmbeddedEngine:
                 retry_after=60.0,
             )
 
-    def _accept(self, entry: _Entry, fingerprint: str) -> None:
+    def _accept(self, entry: _Entry, fingerprint: str, times: Times) -> None:
         record = entry.record
         self._entries[record.id] = entry
-        self._queues[record.priority][record.id] = entry
         if record.idempotency_key is not None:
             entry.key_expires = self._clock() + IDEMPOTENCY_SECONDS
             self._keys[record.idempotency_key] = _Key(fingerprint, record.id, entry.key_expires)
-        entry.events.add("task.queued", {"priority": record.priority})
+        if times.deadline is not None:
+            entry.overdue = asyncio.get_running_loop().call_later(times.deadline, self._overdue, entry)
+        if times.delay > 0:
+            entry.events.add("task.scheduled", {"priority": record.priority, "delay_seconds": round(times.delay, 3)})
+            self._schedule(entry, times.delay)
+        else:
+            self._enqueue(entry)
 
-    def _queued(self) -> int:
-        return sum(map(len, self._queues.values()))
+    def _waiting(self) -> int:
+        return len(self._lines) + len(self._scheduled)
 
     def _wait_estimate(self) -> float:
-        return round(min(max(self._mean_seconds * self._queued() / self._concurrency, 1.0), 60.0), 1)
+        return round(min(max(self._mean_seconds * len(self._lines) / self._concurrency, 1.0), 60.0), 1)
+
+    def _schedule(self, entry: _Entry, seconds: float) -> None:
+        self._scheduled[entry.record.id] = entry
+        entry.due = asyncio.get_running_loop().call_later(seconds, self._due, entry)
+
+    def _due(self, entry: _Entry) -> None:
+        del self._scheduled[entry.record.id]
+        entry.record = entry.record.but(state="queued", next_attempt_at=None)
+        self._enqueue(entry)
+        self._pump()
+
+    def _enqueue(self, entry: _Entry) -> None:
+        record = entry.record
+        self._lines.add(record.id, record.priority, record.capability)
+        entry.events.add("task.queued", {"priority": record.priority})
 
     def _pump(self) -> None:
-        while self._started and len(self._running) < self._concurrency and (entry := self._next()) is not None:
-            self._begin(entry)
-
-    def _next(self) -> _Entry | None:
-        for priority in _PRIORITIES:
-            if self._queues[priority]:
-                return self._queues[priority].popitem(last=False)[1]
-        return None
+        while self._started and len(self._running) < self._concurrency and (task_id := self._lines.take()) is not None:
+            self._begin(self._entries[task_id])
 
     def _begin(self, entry: _Entry) -> None:
         record = entry.record = entry.record.but(
@@ -229,47 +250,89 @@ class EmbeddedEngine:
         # The callback settles the record even when the attempt is cancelled before its first step.
         entry.attempt.add_done_callback(lambda attempt: self._settle(entry, attempt))
 
-    async def _attempt(self, entry: _Entry) -> TaskOutcome:
+    async def _attempt(self, entry: _Entry) -> Ended:
         async def emit(kind: str, data: Mapping[str, JsonValue]) -> None:
             entry.events.add(kind, data)
 
-        with tracing.processing(self.name, entry.record) as attempt:
-            outcome = await self._handler(TaskContext(entry.record, emit))
-            attempt.ended(outcome.error)
-            return outcome
+        async def keep(step: str, value: JsonValue) -> None:
+            entry.steps[step] = value
 
-    def _settle(self, entry: _Entry, attempt: asyncio.Task[TaskOutcome]) -> None:
-        if attempt.cancelled():
-            outcome = TaskOutcome(error=entry.stopped or CANCELLED)
-        elif (error := attempt.exception()) is not None:
-            outcome = TaskOutcome(error=error_of(error, entry.record))
-        else:
-            outcome = checked_outcome(attempt.result(), entry.record)
-        if entry.stopped is not None and outcome.error is not None and outcome.error.code == CANCELLED.code:
-            outcome = TaskOutcome(error=entry.stopped, usage=outcome.usage, cost=outcome.cost)
-        self._finish(entry, outcome)
+        steps = StepLog(entry.steps, keep) if entry.record.retries else None
+        return await attempt(
+            self.name,
+            self._handler,
+            TaskContext(entry.record, emit, steps),
+            stopped=lambda: entry.stopped,
+            # Nothing that is put off is seen to after a drain.
+            chance=lambda: None if self._draining else self._chance(),
+        )
 
-    def _finish(self, entry: _Entry, outcome: TaskOutcome) -> None:
+    def _settle(self, entry: _Entry, attempt: asyncio.Task[Ended]) -> None:
         if entry.record.finished:  # abandoned by a drain, and it did end after all
             return
+        if attempt.cancelled():
+            ended = Ended(TaskOutcome(error=entry.stopped or CANCELLED))
+        elif (raised := attempt.exception()) is not None:
+            ended = Ended(TaskOutcome(error=error_of(raised, entry.record)))
+        else:
+            ended = attempt.result()
+        outcome, error = ended.outcome, ended.outcome.error
+        if error is not None and ended.pause is not None:
+            self._put_off(entry, outcome, error, ended.pause)
+            return
+        if entry.stopped is not None and error is not None and error.code == CANCELLED.code:
+            outcome = replace(outcome, error=entry.stopped)
+        self._finish(entry, entry.spent.and_last(outcome))
+
+    def _put_off(self, entry: _Entry, outcome: TaskOutcome, error: TaskError, pause: float) -> None:
+        """An attempt has failed, and another is made after the pause."""
+        record, entry.attempt = entry.record, None
+        entry.spent = entry.spent.and_failed(outcome)
+        entry.record = record.but(
+            state="scheduled",
+            retried=record.retried + 1,
+            last_error=error,
+            next_attempt_at=datetime.now(UTC) + timedelta(seconds=pause),
+            usage=entry.spent.usage,
+            cost=entry.spent.cost,
+        )
+        self._free(entry)
+        entry.events.add("task.retrying", retrying(record, error, pause))
+        self._schedule(entry, pause)
+        self._pump()
+
+    def _free(self, entry: _Entry) -> None:
+        if self._running.pop(entry.record.id, None) is not None:
+            self._lines.ended(entry.record.capability)
+
+    def _finish(self, entry: _Entry, outcome: TaskOutcome) -> None:
         error = outcome.error
         state = state_of(error)
+        for timer in (entry.due, entry.overdue):
+            if timer is not None:
+                timer.cancel()
         entry.record = entry.record.but(
             state=state,
             result=outcome.result if error is None else None,
             error=error,
             usage=outcome.usage,
             cost=outcome.cost,
+            next_attempt_at=None,
             finished_at=datetime.now(UTC),
         )
-        self._running.pop(entry.record.id, None)
+        self._free(entry)
         if entry.began is not None:
             self._mean_seconds += 0.2 * (self._clock() - entry.began - self._mean_seconds)
         data: dict[str, JsonValue] = {} if error is None else {"code": error.code, "message": error.message}
         entry.events.add(f"task.{state}", data, last=True)
+        entry.steps.clear()
         entry.done.set()
         self._retain(entry)
         self._pump()
+
+    def _overdue(self, entry: _Entry) -> None:
+        if entry.stopped is None:
+            self._stop(entry, DEADLINE_EXCEEDED)
 
     def _stop(self, entry: _Entry, reason: TaskError) -> None:
         if entry.record.finished:
@@ -278,11 +341,17 @@ class EmbeddedEngine:
         if entry.attempt is not None:
             entry.attempt.cancel()
         else:
-            self._queues[entry.record.priority].pop(entry.record.id, None)
-            self._finish(entry, TaskOutcome(error=reason))
+            record = entry.record
+            self._lines.remove(record.id, record.priority, record.capability)
+            self._scheduled.pop(record.id, None)
+            self._finish(entry, entry.spent.and_last(TaskOutcome(error=reason)))
 
     async def _wind_down(self, grace_seconds: float) -> DrainReport:
         pending = [entry for entry in self._entries.values() if not entry.record.finished]
+        until = asyncio.get_running_loop().time() + grace_seconds
+        for entry in list(self._scheduled.values()):
+            if entry.due is not None and entry.due.when() > until:
+                self._stop(entry, DRAINED)
         await _wait_all(pending, grace_seconds)
         for entry in pending:
             self._stop(entry, DRAINED)
@@ -337,8 +406,12 @@ class _Entry:
     record: TaskRecord
     events: EventLog
     done: asyncio.Event = field(default_factory=asyncio.Event)
-    attempt: asyncio.Task[TaskOutcome] | None = None
+    attempt: asyncio.Task[Ended] | None = None
     stopped: TaskError | None = None
+    spent: Spent = field(default_factory=Spent)
+    steps: dict[str, JsonValue] = field(default_factory=dict)
+    due: asyncio.TimerHandle | None = None
+    overdue: asyncio.TimerHandle | None = None
     began: float | None = None
     key_expires: float | None = None
     expires: float = math.inf

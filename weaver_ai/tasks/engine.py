@@ -32,12 +32,18 @@ class TaskContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskOutcome:
-    """What came of an attempt. With `error` the task has failed, and usage and cost still count."""
+    """What came of an attempt. With `error` it has failed, and usage and cost still count.
+
+    `kept_usage` and `kept_cost` are the share of steps that are kept with the task; a later attempt, which replays
+    them, counts them again.
+    """
 
     result: JsonValue = None
     error: TaskError | None = None
     usage: Mapping[str, int] | None = None
     cost: float | None = None
+    kept_usage: Mapping[str, int] | None = None
+    kept_cost: float | None = 0.0
 
 
 TaskHandler: TypeAlias = Callable[[TaskContext], Awaitable[TaskOutcome]]
@@ -64,12 +70,16 @@ class DrainReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineHealth:
-    """How an engine is. `latency` is that of a round trip to its server in seconds, None without a server."""
+    """How an engine is. `latency` is that of a round trip to its server in seconds, None without a server.
+
+    `queued` tasks wait for a place, `scheduled` ones for their time.
+    """
 
     state: Literal["ok", "degraded", "down"]
     reason: str | None = None
     latency: float | None = None
     queued: int = 0
+    scheduled: int = 0
     running: int = 0
     detail: Mapping[str, JsonValue] = field(default_factory=dict)
 
@@ -90,7 +100,7 @@ class Engine(Protocol):
         """Accept a task. An accepted task has, sooner or later, a result or a named failure.
 
         Raises:
-            InvalidInput: the payload isn't JSON.
+            InvalidInput: the payload isn't JSON, or its times contradict each other or lie in the past.
             IdempotencyConflict: the key was used with another body within 24 hours.
             QueueFull: too many tasks wait; `retry_after` says when another try is worth it.
             Draining: the engine is shutting down.
@@ -115,7 +125,7 @@ class Engine(Protocol):
         ...
 
     async def cancel(self, task_id: str) -> TaskRecord:
-        """Stop a task, queued or running; a finished one stays as it is.
+        """Stop a task, scheduled, queued or running; a finished one stays as it is.
 
         Returns when the task has ended, or when it has not heeded its cancellation for a few seconds.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Final, Literal, TypeAlias, cast
 
@@ -12,6 +12,7 @@ from pydantic import JsonValue, TypeAdapter, ValidationError
 from pydantic_core import to_json
 
 from weaver_ai.errors import Draining, InvalidInput, RunCancelled, WeaverError
+from weaver_ai.tasks.retry import Retry
 
 __all__ = [
     "FINISHED_STATES",
@@ -25,7 +26,7 @@ __all__ = [
 ]
 
 Priority: TypeAlias = Literal["low", "normal", "high"]
-TaskState: TypeAlias = Literal["queued", "running", "succeeded", "failed", "cancelled"]
+TaskState: TypeAlias = Literal["scheduled", "queued", "running", "succeeded", "failed", "cancelled"]
 
 FINISHED_STATES: Final[frozenset[TaskState]] = frozenset({"succeeded", "failed", "cancelled"})
 
@@ -40,6 +41,11 @@ class TaskRequest:
         metadata: JSON, kept and handed back; the engine doesn't read it.
         idempotency_key: the same key with the same body gives the same task for 24 hours.
         traceparent: the W3C trace context that the task belongs to, when it isn't the caller's current span.
+        delay_seconds: not to be started before so many seconds have passed since its acceptance.
+        not_before: not to be started before this time, in place of `delay_seconds`; it has a time zone.
+        deadline_seconds: to have ended so many seconds after its acceptance.
+        deadline: to have ended by this time, in place of `deadline_seconds`; it has a time zone.
+        retries: how many failed attempts may be followed by another, in place of what the capability's policy says.
     """
 
     capability: str
@@ -48,6 +54,11 @@ class TaskRequest:
     metadata: Mapping[str, JsonValue] = field(default_factory=dict)
     idempotency_key: str | None = None
     traceparent: str | None = None
+    delay_seconds: float | None = None
+    not_before: datetime | None = None
+    deadline_seconds: float | None = None
+    deadline: datetime | None = None
+    retries: int | None = None
 
     def fingerprint(self) -> str:
         """A digest of the body: equal for requests that ask for the same, whatever their keys' order.
@@ -60,6 +71,14 @@ class TaskRequest:
             "priority": self.priority,
             "metadata": dict(self.metadata),
         }
+        timing = {
+            "delay_seconds": self.delay_seconds,
+            "not_before": self.not_before,
+            "deadline_seconds": self.deadline_seconds,
+            "deadline": self.deadline,
+            "retries": self.retries,
+        }
+        body |= {name: _comparable(value) for name, value in timing.items() if value is not None}
         return sha256(_canonical_json(body)).hexdigest()
 
 
@@ -96,6 +115,12 @@ class TaskRecord:
         cost: US dollars, or None when that isn't known; never 0 for unknown.
         trace_id: the trace that the task's span belongs to, known from the first attempt on.
         traceparent: the trace context under which the task runs, whichever process runs it.
+        not_before: the time before which the first attempt isn't made; None when it needn't wait.
+        deadline: the time by which the task has ended, one way or another.
+        retry: how failed attempts are followed by others; None: they aren't.
+        retried: how many attempts were made because the one before them had failed.
+        next_attempt_at: when a `scheduled` task's next attempt is due; None in every other state.
+        last_error: why the last failed attempt failed that was or will be followed by another.
     """
 
     id: str
@@ -115,6 +140,17 @@ class TaskRecord:
     traceparent: str | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    not_before: datetime | None = None
+    deadline: datetime | None = None
+    retry: Retry | None = None
+    retried: int = 0
+    next_attempt_at: datetime | None = None
+    last_error: TaskError | None = None
+
+    @property
+    def retries(self) -> int:
+        """How many failed attempts may be followed by another."""
+        return 0 if self.retry is None else self.retry.retries
 
     @property
     def finished(self) -> bool:
@@ -152,6 +188,10 @@ class TaskEvent:
 
 
 _RECORD: TypeAdapter[TaskRecord] = TypeAdapter(TaskRecord)
+
+
+def _comparable(value: float | datetime) -> JsonValue:
+    return value.astimezone(UTC).isoformat() if isinstance(value, datetime) else float(value)
 
 
 def _canonical_json(value: JsonValue | Mapping[str, Any]) -> bytes:

@@ -19,6 +19,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from weaver_ai.tasks.record import Priority, TaskError, TaskRecord, TaskRequest, TaskState, state_of
 from weaver_ai.telemetry import names
+from weaver_ai.telemetry.exceptions import mark_error
 from weaver_ai.telemetry.logs import bind_log_context, log_error
 from weaver_ai.telemetry.spans import start_span
 
@@ -30,13 +31,16 @@ _PROPAGATOR: Final = TraceContextTextMapPropagator()
 
 
 @contextmanager
-def submitting(system: str, task_id: str, request: TaskRequest) -> Iterator[str | None]:
+def submitting(system: str, task_id: str, request: TaskRequest, delay: float = 0.0) -> Iterator[str | None]:
     """Around the acceptance of a task; gives the `traceparent` under which it is to run, None without tracing."""
+    attributes = _attributes(system, task_id, request.capability, request.priority, kind="send", operation="submit")
+    if delay > 0:
+        attributes[names.TASK_DELAY] = round(delay, 3)
     with start_span(
         names.SPAN_SUBMIT.format(capability=request.capability),
         _kind=SpanKind.PRODUCER,
         _parent=_context_of(request.traceparent),
-        **_attributes(system, task_id, request.capability, request.priority, kind="send", operation="submit"),
+        **attributes,
     ) as span:
         yield _traceparent(span) or request.traceparent
 
@@ -47,11 +51,19 @@ class Attempt:
 
     span: Span
     state: TaskState = "failed"
+    _marked: bool = False
 
-    def ended(self, error: TaskError | None) -> None:
-        """The handler gave an outcome back, with or without an error."""
-        self.state = state_of(error)
-        if error is not None:
+    def raised(self, error: Exception) -> None:
+        """The handler raised; what became of the attempt is told by `ended` all the same."""
+        mark_error(self.span, error)
+        self._marked = True
+
+    def ended(self, error: TaskError | None, pause: float | None = None) -> None:
+        """The attempt has ended, with or without an error; another one follows after `pause` seconds."""
+        self.state = state_of(error) if pause is None else "scheduled"
+        if pause is not None:
+            self.span.set_attribute(names.TASK_RETRY_DELAY, round(pause, 3))
+        if error is not None and not self._marked:
             self.span.set_attribute("error.type", "cancelled" if self.state == "cancelled" else error.code)
             self.span.set_status(Status(StatusCode.ERROR, error.message))
 

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
 from weaver_ai.errors import Draining, InvalidInput, ProviderTimeout, RunCancelled
 from weaver_ai.tasks import TaskError, TaskRecord, TaskRequest
 from weaver_ai.tasks.record import state_of
+from weaver_ai.tasks.retry import Retry
 
 RECORD = TaskRecord(
     id="t1",
@@ -26,7 +27,13 @@ RECORD = TaskRecord(
     created_at=datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC),
     started_at=datetime(2026, 1, 2, 3, 4, 6, tzinfo=UTC),
     finished_at=datetime(2026, 1, 2, 3, 4, 7, tzinfo=UTC),
+    not_before=datetime(2026, 1, 2, 3, 4, 6, tzinfo=UTC),
+    deadline=datetime(2026, 1, 2, 3, 5, tzinfo=UTC),
+    retry=Retry(retries=2, pause_seconds=0.5, longest_pause_seconds=8.0, on=("run-failed",)),
+    retried=1,
+    last_error=TaskError(code="provider-timeout", message="slow"),
 )
+LATER = datetime(2030, 1, 1, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -42,7 +49,8 @@ def test_a_record_reads_in_json_as_it_does_in_the_documentation() -> None:
     assert TaskRecord(id="t", capability="c", input="x", created_at=datetime(2026, 1, 1, tzinfo=UTC)).to_json() == (
         b'{"id":"t","capability":"c","input":"x","created_at":"2026-01-01T00:00:00Z","priority":"normal",'
         b'"metadata":{},"idempotency_key":null,"state":"queued","result":null,"error":null,"attempts":0,'
-        b'"usage":null,"cost":null,"trace_id":null,"traceparent":null,"started_at":null,"finished_at":null}'
+        b'"usage":null,"cost":null,"trace_id":null,"traceparent":null,"started_at":null,"finished_at":null,'
+        b'"not_before":null,"deadline":null,"retry":null,"retried":0,"next_attempt_at":null,"last_error":null}'
     )
 
 
@@ -76,11 +84,19 @@ def test_a_fingerprint_is_of_the_body_alone() -> None:
         capability="c", input={"a": [{"x": 2, "y": 1}], "b": 1}, metadata={"m": 1}, idempotency_key="k", traceparent="t"
     )
     assert request.fingerprint() == same.fingerprint()
+    elsewhere = LATER.astimezone(timezone(timedelta(hours=2)))
+    assert replace(request, deadline=LATER).fingerprint() == replace(request, deadline=elsewhere).fingerprint()
     others = [
         replace(request, capability="d"),
         replace(request, input={"a": [{"x": 2, "y": 1}], "b": 2}),
         replace(request, input={"a": [{"x": 2, "y": 1}], "b": "1"}),
         replace(request, priority="high"),
         replace(request, metadata={}),
+        replace(request, delay_seconds=0.0),
+        replace(request, delay_seconds=60.0),
+        replace(request, not_before=LATER),
+        replace(request, deadline=LATER),
+        replace(request, deadline_seconds=60.0),
+        replace(request, retries=0),
     ]
     assert len({request.fingerprint(), *(other.fingerprint() for other in others)}) == len(others) + 1
