@@ -22,11 +22,15 @@ _KEPT = ("PATH", "HOME", "LANG", "TMPDIR")
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the process left: the object that the scenario returned, and what it wrote to the console."""
+    """What the process left: the object that the scenario returned, and what it wrote to the console.
+
+    `seconds` is how long it ran, `ended` when it did, as `time.time`.
+    """
 
     result: Any
     console: str
     seconds: float
+    ended: float
     files: tuple[str, ...]
 
 
@@ -49,8 +53,8 @@ def run_scenario(name: str, backend: str, where: Path, env: dict[str, str] | Non
         timeout=60,
         check=False,
     )
-    seconds = time.monotonic() - begun
+    seconds, ended = time.monotonic() - begun, time.time()
     assert done.returncode == 0, f"exit status {done.returncode}\n{done.stdout}\n{done.stderr}"
     result = json.loads(done.stdout.splitlines()[-1])
     files = tuple(sorted(path.name for path in set(where.iterdir()) - before))
-    return Outcome(result, done.stderr, seconds, files)
+    return Outcome(result, done.stderr, seconds, ended, files)

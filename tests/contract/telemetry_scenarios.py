@@ -319,12 +319,13 @@ def dead() -> Any:
 
 @scenario
 def ending() -> Any:
-    """A process that ends without having flushed."""
+    """A process that ends without having flushed; when it begins to."""
     from weaver_ai.telemetry import log_info, start_span
 
     configured()
     with start_span("last"):
         log_info("words")
+    return time.time()
 
 
 @scenario

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import logging
+import os
 import threading
 from types import ModuleType
 from typing import ClassVar, Final
@@ -19,6 +20,7 @@ from weaver_ai.telemetry.off_backend import OffTelemetry
 from weaver_ai.telemetry.propagation import InboundPropagator, propagator_of
 from weaver_ai.telemetry.redaction import Redactor
 from weaver_ai.telemetry.runtime import current_telemetry, make_current
+from weaver_ai.telemetry.spare_threads import SpareThreads
 
 __all__ = ["LOGFIRE_MISSING", "configure_telemetry"]
 
@@ -45,7 +47,7 @@ class _State:
     settings: Settings | None = None
     resource: dict[str, str] | None = None
     user_propagator: TextMapPropagator | None = None
-    exit_hook = False
+    at_exit: SpareThreads | None = None
     said: ClassVar[set[str]] = set()
 
 
@@ -73,9 +75,6 @@ def configure_telemetry(settings: Settings) -> Telemetry:
         _set_propagator(settings)
         install_bridge(telemetry)
         refresh(telemetry)
-        if not _State.exit_hook:
-            atexit.register(_at_exit)
-            _State.exit_hook = True
         return telemetry
 
 
@@ -116,7 +115,12 @@ def _enabled(settings: Settings, redactor: Redactor) -> Telemetry:
         providers = otel_backend.install(pipeline, resource_of(resource), sampler)
         name = "opentelemetry"
     telemetry = SdkTelemetry(
-        "logfire" if name == "logfire" else "opentelemetry", settings, resource["service.name"], pipeline, providers
+        "logfire" if name == "logfire" else "opentelemetry",
+        settings,
+        resource["service.name"],
+        pipeline,
+        providers,
+        spare_threads=_at_exit(),
     )
     observe_export(providers.meter, lambda: current_telemetry().exporter_health())
     return telemetry
@@ -171,7 +175,17 @@ def _set_propagator(settings: Settings) -> None:
     propagate.set_global_textmap(InboundPropagator(inner, settings.telemetry_inbound_trace))
 
 
-def _at_exit() -> None:
+def _at_exit() -> SpareThreads:
+    """End what is current at the end of the process, in the threads that are returned."""
+    if _State.at_exit is None:
+        _State.at_exit = SpareThreads()
+        atexit.register(_end)
+        if hasattr(os, "register_at_fork"):  # not on Windows
+            os.register_at_fork(after_in_child=_State.at_exit.hold_again)
+    return _State.at_exit
+
+
+def _end() -> None:
     end = getattr(current_telemetry(), "end", None)
     if end is not None:
         end()

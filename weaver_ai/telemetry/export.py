@@ -9,8 +9,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from opentelemetry.sdk._logs import ReadableLogRecord, ReadWriteLogRecord
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter, LogRecordExportResult
@@ -20,11 +21,13 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 from weaver_ai.telemetry.api import ExporterHealth
 from weaver_ai.telemetry.redaction import Redactor
 
-__all__ = ["CountedLogs", "CountedSpans", "ExportCounts", "combined_health", "within"]
+__all__ = ["CountedLogs", "CountedSpans", "ExportCounts", "combined_health"]
 
 _log = logging.getLogger("weaver_ai.telemetry")
-_FULL_QUEUE_SECONDS = 60.0
-_FULL_QUEUE = "the queue was full: telemetry is dropped"
+_FULL_QUEUE_SECONDS: Final = 60.0
+_FULL_QUEUE: Final = "the queue was full: telemetry is dropped"
+_Item_contra = TypeVar("_Item_contra", contravariant=True)
+_Result_co = TypeVar("_Result_co", covariant=True)
 
 
 @dataclass
@@ -70,22 +73,33 @@ class ExportCounts:
         return self.reason
 
 
-class _SpanOutlet(SpanExporter):
-    def __init__(self, exporter: SpanExporter, counts: ExportCounts) -> None:
+class _Exporter(Protocol[_Item_contra, _Result_co]):
+    def export(self, batch: Sequence[_Item_contra], /) -> _Result_co: ...
+    def shutdown(self) -> None: ...
+    def force_flush(self, timeout_millis: int = 30000) -> bool: ...
+
+
+class _Outlet(Generic[_Item_contra, _Result_co]):
+    """Hands batches to an exporter and counts what became of them."""
+
+    success: _Result_co
+    failure: _Result_co
+
+    def __init__(self, exporter: _Exporter[_Item_contra, _Result_co], counts: ExportCounts) -> None:
         self._exporter = exporter
         self._counts = counts
 
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+    def export(self, batch: Sequence[_Item_contra]) -> _Result_co:
         began = time.perf_counter()
         try:
-            result = self._exporter.export(spans)
+            result = self._exporter.export(batch)
         except Exception as error:  # noqa: BLE001 - any exporter may raise anything; that costs a counter
-            self._counts.fail(len(spans), f"{type(error).__name__}: {error}")
-            return SpanExportResult.FAILURE
-        if result is SpanExportResult.SUCCESS:
-            self._counts.succeeded(len(spans), time.perf_counter() - began)
+            self._counts.fail(len(batch), f"{type(error).__name__}: {error}")
+            return self.failure
+        if result is self.success:
+            self._counts.succeeded(len(batch), time.perf_counter() - began)
         else:
-            self._counts.fail(len(spans), "the exporter could not deliver")
+            self._counts.fail(len(batch), "the exporter could not deliver")
         return result
 
     def shutdown(self) -> None:
@@ -95,32 +109,31 @@ class _SpanOutlet(SpanExporter):
         return self._exporter.force_flush(timeout_millis)
 
 
-class _LogOutlet(LogRecordExporter):
-    def __init__(self, exporter: LogRecordExporter, counts: ExportCounts) -> None:
-        self._exporter = exporter
-        self._counts = counts
-
-    def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
-        began = time.perf_counter()
-        try:
-            result = self._exporter.export(batch)
-        except Exception as error:  # noqa: BLE001 - any exporter may raise anything; that costs a counter
-            self._counts.fail(len(batch), f"{type(error).__name__}: {error}")
-            return LogRecordExportResult.FAILURE
-        if result is LogRecordExportResult.SUCCESS:
-            self._counts.succeeded(len(batch), time.perf_counter() - began)
-        else:
-            self._counts.fail(len(batch), "the exporter could not deliver")
-        return result
-
-    def shutdown(self) -> None:
-        self._exporter.shutdown()  # type: ignore[no-untyped-call] # the SDK's
-
-    def force_flush(self, timeout_millis: int = 30000) -> bool:
-        return self._exporter.force_flush(timeout_millis)
+class _SpanOutlet(_Outlet[ReadableSpan, SpanExportResult], SpanExporter):
+    success, failure = SpanExportResult.SUCCESS, SpanExportResult.FAILURE
 
 
-class CountedSpans(BatchSpanProcessor):
+class _LogOutlet(_Outlet[ReadableLogRecord, LogRecordExportResult], LogRecordExporter):
+    success, failure = LogRecordExportResult.SUCCESS, LogRecordExportResult.FAILURE
+
+
+class _Bounded:
+    """How full the queue is of one of the SDK's batch processors, which have no public count."""
+
+    _batch_processor: Any
+
+    @property
+    def queued(self) -> int:
+        waiting: int = len(self._batch_processor._queue)
+        return waiting
+
+    @property
+    def is_full(self) -> bool:
+        limit: int = self._batch_processor._max_queue_size
+        return self.queued >= limit
+
+
+class CountedSpans(_Bounded, BatchSpanProcessor):
     """The SDK's batch processor (and its OTEL_BSP_* variables), counting what it drops."""
 
     def __init__(
@@ -139,16 +152,8 @@ class CountedSpans(BatchSpanProcessor):
             self.counts.drop()
         super().on_end(span)
 
-    @property
-    def queued(self) -> int:
-        return len(self._batch_processor._queue)  # the SDK has no public count
 
-    @property
-    def is_full(self) -> bool:
-        return self.queued >= self._batch_processor._max_queue_size
-
-
-class CountedLogs(BatchLogRecordProcessor):
+class CountedLogs(_Bounded, BatchLogRecordProcessor):
     """As `CountedSpans`, for log records."""
 
     def __init__(
@@ -172,14 +177,6 @@ class CountedLogs(BatchLogRecordProcessor):
             self.counts.drop()
         super().on_emit(log_record)
 
-    @property
-    def queued(self) -> int:
-        return len(self._batch_processor._queue)  # the SDK has no public count
-
-    @property
-    def is_full(self) -> bool:
-        return self.queued >= self._batch_processor._max_queue_size
-
 
 def combined_health(batches: Sequence[CountedSpans | CountedLogs]) -> ExporterHealth:
     """One statement about all the exporters of a process."""
@@ -196,31 +193,3 @@ def combined_health(batches: Sequence[CountedSpans | CountedLogs]) -> ExporterHe
         reason=next(iter(troubles), None),
         latency=max((count.latency for count in counts if count.latency is not None), default=None),
     )
-
-
-def within(seconds: float, *steps: Callable[[], object]) -> bool:
-    """Run `steps` side by side; True if every one returned, and not False, within `seconds` in all.
-
-    The SDK's flush ignores its timeout (open-telemetry/opentelemetry-python#4568), so each step runs
-    in a daemon thread that is left behind when it takes too long.
-    """
-    done: list[bool] = []
-
-    def run(step: Callable[[], object]) -> None:
-        try:
-            done.append(step() is not False)
-        except Exception as error:  # noqa: BLE001 - a raising exporter must not stop a shutdown
-            _log.debug("telemetry could not be flushed: %s", type(error).__name__)
-            done.append(False)
-
-    threads = [threading.Thread(target=run, args=(step,), name="weaver-telemetry", daemon=True) for step in steps]
-    deadline = time.monotonic() + seconds
-    for thread, step in zip(threads, steps, strict=True):
-        try:
-            thread.start()
-        except RuntimeError:  # no new threads while the interpreter ends; then without the limit
-            run(step)
-    for thread in threads:
-        if thread.ident is not None:
-            thread.join(max(0.0, deadline - time.monotonic()))
-    return len(done) == len(threads) and all(done)

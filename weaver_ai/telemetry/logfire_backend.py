@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 import time
@@ -73,9 +74,8 @@ def install(pipeline: Pipeline, resource: dict[str, str], sampler: Sampler, *, t
         meter,
         logger,
         prometheus,
-        flush=logfire.force_flush if cloud else lambda: None,
+        flush=logfire.force_flush if cloud else None,
         retire=retire,
-        end=lambda: logfire.shutdown(flush=False),  # else the SDK's own exit handler waits for 30 seconds
         cloud_health=cloud.health if cloud else lambda: None,
     )
 
@@ -111,6 +111,9 @@ def _configure(  # noqa: PLR0917 - private, each of its own type
                 emit_configuration_span=False,
             ),
         )
+    proxies: tuple[Any, ...] = (trace.get_tracer_provider(), metrics.get_meter_provider(), _logs.get_logger_provider())
+    for proxy in proxies:  # the SDK's providers behind these wait up to 30 seconds each at exit
+        atexit.unregister(proxy.provider.shutdown)
 
 
 _environment_lock = threading.Lock()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType
 from typing import Final
 
@@ -13,10 +14,11 @@ from opentelemetry.trace import TracerProvider
 
 from weaver_ai.settings import Settings
 from weaver_ai.telemetry.api import BackendName, ExporterHealth
-from weaver_ai.telemetry.export import combined_health, within
+from weaver_ai.telemetry.export import CountedLogs, CountedSpans, combined_health
 from weaver_ai.telemetry.metrics import Prometheus
 from weaver_ai.telemetry.pipeline import Pipeline
 from weaver_ai.telemetry.redaction import Redactor
+from weaver_ai.telemetry.spare_threads import SpareThreads, Step, within
 
 __all__ = ["Providers", "SdkTelemetry"]
 
@@ -31,9 +33,8 @@ class Providers:
 
     Attributes:
         host_owned: the application set the tracer provider itself; weaver only joined it.
-        flush: what there is to flush besides the pipeline's own batches.
+        flush: what there is to flush besides the pipeline's own batches, or None.
         retire: take the pipeline out of the providers; spans then go nowhere.
-        end: stop what would otherwise hold up the end of the process.
         cloud_health: the health of an exporter that isn't the pipeline's, or None.
     """
 
@@ -42,9 +43,8 @@ class Providers:
     logger: LoggerProvider
     prometheus: Prometheus
     host_owned: bool = False
-    flush: Callable[[], object] = _nothing
-    retire: Callable[[], object] = _nothing
-    end: Callable[[], object] = _nothing
+    flush: Step | None = None
+    retire: Step = _nothing
     cloud_health: Callable[[], ExporterHealth | None] = _nothing
 
 
@@ -58,6 +58,7 @@ class SdkTelemetry:
     pipeline: Pipeline
     providers: Providers
     library_states: dict[str, str | None] = field(default_factory=dict)
+    spare_threads: SpareThreads = field(default_factory=SpareThreads)
     retired: bool = False
     enabled: Final = True
 
@@ -103,30 +104,36 @@ class SdkTelemetry:
             {library: reason for library, reason in self.library_states.items() if reason is not None}
         )
 
+    def __post_init__(self) -> None:
+        self.spare_threads.hold(len(self.pipeline.batches) + len(self._other_flushes))
+
     def flush(self, timeout_seconds: float = 5.0) -> bool:
-        readers = [reader.force_flush for reader in self.pipeline.metric_readers]
-        batches = [batch.force_flush for batch in self.pipeline.batches]
         failed = self.exporter_health().failed
-        return within(timeout_seconds, *batches, *readers, self.providers.flush) and (
+        steps = [*[batch.force_flush for batch in self.pipeline.batches], *self._other_flushes]
+        return within(timeout_seconds, *steps, start=self.spare_threads.start) and (
             self.exporter_health().failed == failed
         )
 
     def shutdown(self, timeout_seconds: float = 5.0) -> bool:
         if self.retired:
             return True
-        stopped = self._stop(timeout_seconds * 0.8)
-        return within(timeout_seconds * 0.2, self.providers.retire) and stopped
+        self.retired = True
+        start = self.spare_threads.start
+        flushed = self.flush(timeout_seconds * 0.64)
+        stopped = within(timeout_seconds * 0.16, *[batch.shutdown for batch in self.pipeline.batches], start=start)
+        return within(timeout_seconds * 0.2, self.providers.retire, start=start) and stopped and flushed
 
     def end(self, timeout_seconds: float = 5.0) -> None:
         """As `shutdown`, at the end of the process: without leaving anything usable behind."""
         if not self.retired:
-            self._stop(timeout_seconds * 0.8)
-        within(timeout_seconds * 0.2, self.providers.end)
+            self.retired = True
+            stops = [partial(_flush_and_stop, batch) for batch in self.pipeline.batches]
+            within(timeout_seconds, *stops, *self._other_flushes, start=self.spare_threads.start)
 
-    def _stop(self, seconds: float) -> bool:
-        self.retired = True
-        flushed = self.flush(seconds * 0.8)
-        return within(seconds * 0.2, *[batch.shutdown for batch in self.pipeline.batches]) and flushed
+    @property
+    def _other_flushes(self) -> list[Step]:
+        flush = self.providers.flush
+        return [*[reader.force_flush for reader in self.pipeline.metric_readers], *([flush] if flush else [])]
 
     def exporter_health(self) -> ExporterHealth:
         own = combined_health(self.pipeline.batches)
@@ -145,3 +152,8 @@ class SdkTelemetry:
 
     def prometheus(self) -> bytes:
         return self.providers.prometheus.text()
+
+
+def _flush_and_stop(batch: CountedSpans | CountedLogs) -> None:
+    batch.force_flush()
+    batch.shutdown()  # type: ignore[no-untyped-call] # the SDK's, for log records

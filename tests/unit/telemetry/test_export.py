@@ -10,7 +10,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 from weaver_ai.telemetry.api import ExporterHealth
-from weaver_ai.telemetry.export import CountedSpans, combined_health, within
+from weaver_ai.telemetry.export import CountedSpans, combined_health
 from weaver_ai.telemetry.redaction import Redactor
 
 
@@ -137,26 +137,3 @@ def test_a_failing_exporter_is_said_once_and_its_recovery_once(
 
 def test_no_exporter_is_off() -> None:
     assert combined_health([]) == ExporterHealth("off")
-
-
-def test_within_waits_for_all_side_by_side() -> None:
-    begun = time.monotonic()
-    assert within(5.0, lambda: time.sleep(0.2), lambda: time.sleep(0.2), lambda: True)
-    assert time.monotonic() - begun < 2.0
-
-
-def raising() -> None:
-    raise RuntimeError("no")
-
-
-@pytest.mark.parametrize("step", [lambda: False, raising])
-def test_within_knows_what_failed(step: Callable[[], object]) -> None:
-    assert within(5.0, lambda: True, step) is False
-
-
-def test_within_leaves_behind_what_takes_too_long() -> None:
-    gate = threading.Event()
-    begun = time.monotonic()
-    assert within(0.1, gate.wait) is False
-    assert time.monotonic() - begun < 2.0
-    gate.set()
