@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypeAlias, final
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict, Unpack, final, get_args
 
 from weaver_ai.spans import Scope, Span
 from weaver_ai.spans.values import MISSING, show
-from weaver_ai.testing.asserting.signals import Condition, Signal, Text, conditions_on_attributes, text
+from weaver_ai.testing.asserting.keywords import known, one_of
+from weaver_ai.testing.asserting.signals import (
+    Condition,
+    Eventually,
+    Signal,
+    Text,
+    Waiting,
+    conditions_on_attributes,
+    text,
+)
 from weaver_ai.testing.capture.recording import Recording
 
 if TYPE_CHECKING:
@@ -16,11 +25,19 @@ if TYPE_CHECKING:
 
     from weaver_ai.receiver.logs import LogRecord
 
-__all__ = ["Log", "Logs", "Severity", "lines_of"]
+__all__ = ["Conditions", "Log", "Logs", "LogsEventually", "LogsWaiting", "Severity", "lines_of"]
 
 Severity: TypeAlias = Literal["unspecified", "trace", "debug", "info", "warn", "error", "fatal"]
 
 _SEVERITIES: Sequence[Severity] = ("trace", "debug", "info", "warn", "error", "fatal")
+
+
+class Conditions(TypedDict, total=False):
+    """The conditions that every verb takes besides `body` and `attributes`."""
+
+    severity: Severity | None
+    event_name: str | None
+    span: Text | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,89 +77,122 @@ class Logs(Signal[Log]):
     noun = "log"
 
     def __init__(self, recording: Recording) -> None:
+        super().__init__(recording.subscribe_to_all)
         self._recording = recording
 
     def one(
-        self,
-        body: Text | None = None,
-        attributes: Mapping[str, object] | None = None,
-        *,
-        severity: Severity | None = None,
-        event_name: str | None = None,
-        span: Text | None = None,
+        self, body: Text | None = None, attributes: Mapping[str, object] | None = None, **conditions: Unpack[Conditions]
     ) -> Log:
         """The only log that is so; with none or several the test fails."""
         __tracebackhide__ = True
-        return self._one(list(_asked(body, attributes, severity, event_name, span)))
+        return self._one(_asked("one", body, attributes, conditions))
 
     def first(
-        self,
-        body: Text | None = None,
-        attributes: Mapping[str, object] | None = None,
-        *,
-        severity: Severity | None = None,
-        event_name: str | None = None,
-        span: Text | None = None,
+        self, body: Text | None = None, attributes: Mapping[str, object] | None = None, **conditions: Unpack[Conditions]
     ) -> Log:
         """The earliest of at least one."""
         __tracebackhide__ = True
-        return self._some(list(_asked(body, attributes, severity, event_name, span)))[0]
+        return self._some(_asked("first", body, attributes, conditions))[0]
 
     def some(
-        self,
-        body: Text | None = None,
-        attributes: Mapping[str, object] | None = None,
-        *,
-        severity: Severity | None = None,
-        event_name: str | None = None,
-        span: Text | None = None,
+        self, body: Text | None = None, attributes: Mapping[str, object] | None = None, **conditions: Unpack[Conditions]
     ) -> list[Log]:
         """At least one, in the order in which they were written."""
         __tracebackhide__ = True
-        return self._some(list(_asked(body, attributes, severity, event_name, span)))
+        return self._some(_asked("some", body, attributes, conditions))
 
     def all(
-        self,
-        body: Text | None = None,
-        attributes: Mapping[str, object] | None = None,
-        *,
-        severity: Severity | None = None,
-        event_name: str | None = None,
-        span: Text | None = None,
+        self, body: Text | None = None, attributes: Mapping[str, object] | None = None, **conditions: Unpack[Conditions]
     ) -> list[Log]:
         """Any number, in the order in which they were written."""
-        return self._find(list(_asked(body, attributes, severity, event_name, span)))
+        return self._find(_asked("all", body, attributes, conditions))
 
     def none(
-        self,
-        body: Text | None = None,
-        attributes: Mapping[str, object] | None = None,
-        *,
-        severity: Severity | None = None,
-        event_name: str | None = None,
-        span: Text | None = None,
+        self, body: Text | None = None, attributes: Mapping[str, object] | None = None, **conditions: Unpack[Conditions]
     ) -> None:
         """Fails if there is one."""
         __tracebackhide__ = True
-        self._none(list(_asked(body, attributes, severity, event_name, span)))
+        self._none(_asked("none", body, attributes, conditions))
 
     def count(
-        self,
-        body: Text | None = None,
-        attributes: Mapping[str, object] | None = None,
-        *,
-        severity: Severity | None = None,
-        event_name: str | None = None,
-        span: Text | None = None,
+        self, body: Text | None = None, attributes: Mapping[str, object] | None = None, **conditions: Unpack[Conditions]
     ) -> int:
         """How many there are."""
-        return len(self._find(list(_asked(body, attributes, severity, event_name, span))))
+        return len(self._find(_asked("count", body, attributes, conditions)))
+
+    @property
+    def eventually(self) -> LogsEventually:
+        """The verbs that wait, for async tests: `await logs.eventually.one("paid")`."""
+        return LogsEventually(self)
+
+    @property
+    def wait(self) -> LogsWaiting:
+        """The verbs that wait, for tests without an event loop: `logs.wait.one("paid")`."""
+        return LogsWaiting(self)
 
     def _items(self) -> list[Log]:
         return _logs(self._recording)
 
     def _line(self, item: Log) -> str:
         return _line(item)
+
+
+@final
+class LogsEventually(Eventually[Log]):
+    """`await logs.eventually.one(...)`; `logs.eventually(timeout=30)` waits longer than five seconds."""
+
+    def __call__(self, timeout: float) -> LogsEventually:
+        return LogsEventually(self._signal, timeout)
+
+    async def one(
+        self, body: Text | None = None, attributes: Mapping[str, object] | None = None, **conditions: Unpack[Conditions]
+    ) -> Log:
+        """The log that is so, once it is written; fails at once when there are several."""
+        __tracebackhide__ = True
+        return await self._come(self._one(_asked("eventually.one", body, attributes, conditions)))
+
+    async def first(
+        self, body: Text | None = None, attributes: Mapping[str, object] | None = None, **conditions: Unpack[Conditions]
+    ) -> Log:
+        """The earliest that is so, as soon as there is one."""
+        __tracebackhide__ = True
+        return (await self._come(self._some(_asked("eventually.first", body, attributes, conditions))))[0]
+
+    async def some(
+        self, body: Text | None = None, attributes: Mapping[str, object] | None = None, **conditions: Unpack[Conditions]
+    ) -> list[Log]:
+        """Those that are so, as soon as there is one."""
+        __tracebackhide__ = True
+        return await self._come(self._some(_asked("eventually.some", body, attributes, conditions)))
+
+
+@final
+class LogsWaiting(Waiting[Log]):
+    """`logs.wait.one(...)`; `logs.wait(30)` waits longer than five seconds."""
+
+    def __call__(self, timeout: float) -> LogsWaiting:
+        return LogsWaiting(self._signal, timeout)
+
+    def one(
+        self, body: Text | None = None, attributes: Mapping[str, object] | None = None, **conditions: Unpack[Conditions]
+    ) -> Log:
+        """The log that is so, once it is written; fails at once when there are several."""
+        __tracebackhide__ = True
+        return self._come(self._one(_asked("wait.one", body, attributes, conditions)))
+
+    def first(
+        self, body: Text | None = None, attributes: Mapping[str, object] | None = None, **conditions: Unpack[Conditions]
+    ) -> Log:
+        """The earliest that is so, as soon as there is one."""
+        __tracebackhide__ = True
+        return self._come(self._some(_asked("wait.first", body, attributes, conditions)))[0]
+
+    def some(
+        self, body: Text | None = None, attributes: Mapping[str, object] | None = None, **conditions: Unpack[Conditions]
+    ) -> list[Log]:
+        """Those that are so, as soon as there is one."""
+        __tracebackhide__ = True
+        return self._come(self._some(_asked("wait.some", body, attributes, conditions)))
 
 
 def lines_of(recording: Recording) -> list[str]:
@@ -165,22 +215,19 @@ def _line(log: Log) -> str:
     return f"{log.severity:<5} {show(log.body)}{attributes}{where}"
 
 
-def _asked(
-    body: Text | None,
-    attributes: Mapping[str, object] | None,
-    severity: Severity | None,
-    event_name: str | None,
-    span: Text | None,
-) -> Iterator[Condition[Log]]:
+def _asked(verb: str, body: Text | None, attributes: object, given: Conditions) -> list[Condition[Log]]:
+    known(verb, given, list(Conditions.__annotations__), ["body", "attributes"])
+    made: list[Condition[Log]] = []
     if body is not None:
-        yield text("body", body, lambda log: log.body)
-    if severity is not None:
-        yield Condition("severity", severity, lambda log: log.severity)
-    if event_name is not None:
-        yield text("event_name", event_name, lambda log: log.event_name)
-    if span is not None:
-        yield text("span", span, lambda log: log.span.name if log.span else MISSING)
-    yield from conditions_on_attributes(attributes, lambda log: log.attributes)
+        made.append(text("body", body, lambda log: log.body))
+    if (severity := given.get("severity")) is not None:
+        one_of(verb, "severity", severity, get_args(Severity))
+        made.append(Condition("severity", severity, lambda log: log.severity))
+    if (event_name := given.get("event_name")) is not None:
+        made.append(text("event_name", event_name, lambda log: log.event_name))
+    if (span := given.get("span")) is not None:
+        made.append(text("span", span, lambda log: log.span.name if log.span else MISSING))
+    return [*made, *conditions_on_attributes(verb, attributes, lambda log: log.attributes)]
 
 
 def _read(record: ReadWriteLogRecord, spans: Mapping[tuple[str, str], Span]) -> Log:

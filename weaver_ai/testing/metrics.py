@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias, final
 
 from weaver_ai.spans import Scope
 from weaver_ai.spans.values import show
-from weaver_ai.testing.asserting.signals import Condition, Signal, Text, conditions_on_attributes, text
+from weaver_ai.testing.asserting.signals import (
+    Condition,
+    Eventually,
+    Signal,
+    Text,
+    Waiting,
+    conditions_on_attributes,
+    text,
+)
 from weaver_ai.testing.capture.metric_taps import Measurement, observe
 from weaver_ai.testing.capture.recording import Recording
 
 if TYPE_CHECKING:
     from weaver_ai.receiver.metrics import DataPoint
 
-__all__ = ["Kind", "Metric", "Metrics"]
+__all__ = ["Kind", "Metric", "Metrics", "MetricsEventually", "MetricsWaiting", "Value"]
 
 Kind: TypeAlias = Literal["counter", "up_down_counter", "histogram", "gauge"]
 
@@ -28,6 +36,9 @@ _KINDS: Mapping[str, Kind] = {
     "Gauge": "gauge",
     "ObservableGauge": "gauge",
 }
+Value: TypeAlias = float | Callable[[float], object]
+"""A number is exact; a predicate says whether the value will do."""
+
 _Key: TypeAlias = tuple[str, str, frozenset[tuple[str, str]]]
 
 
@@ -65,7 +76,7 @@ class Metrics(Signal[Metric]):
     It is what the instruments were given: before views, aggregation and export; and what other processes sent to
     `otlp`, where series that differ only in their resource are one, and those of this process are others.
     Every verb takes the instrument's name (exact, `*` for any run of characters, a compiled regex, or a predicate;
-    lower case, as the SDK makes it) and attributes, as for spans.
+    lower case, as the SDK makes it), attributes, as for spans, and what the series' `value` is, or a predicate on it.
 
     Example:
         >>> metrics.one("gen_ai.client.token.usage", {"gen_ai.token.type": "input"}).value
@@ -75,41 +86,60 @@ class Metrics(Signal[Metric]):
     noun = "metric"
 
     def __init__(self, recording: Recording) -> None:
+        super().__init__(recording.subscribe_to_all)
         self._recording = recording
         self._before = {_key(measurement): measurement.value for measurement in observe()}
 
-    def one(self, name: Text, attributes: Mapping[str, object] | None = None) -> Metric:
+    def one(self, name: Text, attributes: Mapping[str, object] | None = None, *, value: Value | None = None) -> Metric:
         """The only series that is so; with none or several the test fails."""
         __tracebackhide__ = True
-        return self._one(list(_asked(name, attributes)))
+        return self._one(_asked("one", name, attributes, value))
 
-    def first(self, name: Text, attributes: Mapping[str, object] | None = None) -> Metric:
+    def first(
+        self, name: Text, attributes: Mapping[str, object] | None = None, *, value: Value | None = None
+    ) -> Metric:
         """The series that was measured first, of at least one."""
         __tracebackhide__ = True
-        return self._some(list(_asked(name, attributes)))[0]
+        return self._some(_asked("first", name, attributes, value))[0]
 
-    def some(self, name: Text, attributes: Mapping[str, object] | None = None) -> list[Metric]:
+    def some(
+        self, name: Text, attributes: Mapping[str, object] | None = None, *, value: Value | None = None
+    ) -> list[Metric]:
         """At least one series."""
         __tracebackhide__ = True
-        return self._some(list(_asked(name, attributes)))
+        return self._some(_asked("some", name, attributes, value))
 
-    def all(self, name: Text = "*", attributes: Mapping[str, object] | None = None) -> list[Metric]:
+    def all(
+        self, name: Text = "*", attributes: Mapping[str, object] | None = None, *, value: Value | None = None
+    ) -> list[Metric]:
         """Any number of series."""
-        return self._find(list(_asked(name, attributes)))
+        return self._find(_asked("all", name, attributes, value))
 
-    def none(self, name: Text, attributes: Mapping[str, object] | None = None) -> None:
+    def none(self, name: Text, attributes: Mapping[str, object] | None = None, *, value: Value | None = None) -> None:
         """Fails if there is such a series."""
         __tracebackhide__ = True
-        self._none(list(_asked(name, attributes)))
+        self._none(_asked("none", name, attributes, value))
 
-    def count(self, name: Text = "*", attributes: Mapping[str, object] | None = None) -> int:
+    def count(
+        self, name: Text = "*", attributes: Mapping[str, object] | None = None, *, value: Value | None = None
+    ) -> int:
         """How many series there are."""
-        return len(self._find(list(_asked(name, attributes))))
+        return len(self._find(_asked("count", name, attributes, value)))
 
     def total(self, name: Text, attributes: Mapping[str, object] | None = None) -> float:
         """The sum of `value` over at least one series, whatever their other attributes."""
         __tracebackhide__ = True
-        return sum(metric.value for metric in self._some(list(_asked(name, attributes))))
+        return sum(metric.value for metric in self._some(_asked("total", name, attributes)))
+
+    @property
+    def eventually(self) -> MetricsEventually:
+        """The verbs that wait, for async tests: `await metrics.eventually.one("orders", value=3)`."""
+        return MetricsEventually(self)
+
+    @property
+    def wait(self) -> MetricsWaiting:
+        """The verbs that wait, for tests without an event loop: `metrics.wait.one("orders", value=3)`."""
+        return MetricsWaiting(self)
 
     def _items(self) -> list[Metric]:
         series: dict[_Key, list[Measurement]] = {}
@@ -130,9 +160,71 @@ class Metrics(Signal[Metric]):
         return f"{item.name} {item.value:g}{unit} ({item.kind}){f' {show(item.attributes)}' if item.attributes else ''}"
 
 
-def _asked(name: Text, attributes: Mapping[str, object] | None) -> Iterator[Condition[Metric]]:
-    yield text("name", name, lambda metric: metric.name)
-    yield from conditions_on_attributes(attributes, lambda metric: metric.attributes)
+@final
+class MetricsEventually(Eventually[Metric]):
+    """`await metrics.eventually.one("orders", value=3)`; `metrics.eventually(timeout=30)` waits longer than 5 seconds.
+
+    A measurement wakes it. An observable instrument, which says nothing of itself, is read whenever something else
+    is recorded, and at the end.
+    """
+
+    def __call__(self, timeout: float) -> MetricsEventually:
+        return MetricsEventually(self._signal, timeout)
+
+    async def one(
+        self, name: Text, attributes: Mapping[str, object] | None = None, *, value: Value | None = None
+    ) -> Metric:
+        """The series that is so, once it is; fails at once when there are several."""
+        __tracebackhide__ = True
+        return await self._come(self._one(_asked("eventually.one", name, attributes, value)))
+
+    async def first(
+        self, name: Text, attributes: Mapping[str, object] | None = None, *, value: Value | None = None
+    ) -> Metric:
+        """The series that was measured first, as soon as one is so."""
+        __tracebackhide__ = True
+        return (await self._come(self._some(_asked("eventually.first", name, attributes, value))))[0]
+
+    async def some(
+        self, name: Text, attributes: Mapping[str, object] | None = None, *, value: Value | None = None
+    ) -> list[Metric]:
+        """The series that are so, as soon as there is one."""
+        __tracebackhide__ = True
+        return await self._come(self._some(_asked("eventually.some", name, attributes, value)))
+
+
+@final
+class MetricsWaiting(Waiting[Metric]):
+    """`metrics.wait.one("orders", value=3)`, as `eventually`; `metrics.wait(30)` waits longer than five seconds."""
+
+    def __call__(self, timeout: float) -> MetricsWaiting:
+        return MetricsWaiting(self._signal, timeout)
+
+    def one(self, name: Text, attributes: Mapping[str, object] | None = None, *, value: Value | None = None) -> Metric:
+        """The series that is so, once it is; fails at once when there are several."""
+        __tracebackhide__ = True
+        return self._come(self._one(_asked("wait.one", name, attributes, value)))
+
+    def first(
+        self, name: Text, attributes: Mapping[str, object] | None = None, *, value: Value | None = None
+    ) -> Metric:
+        """The series that was measured first, as soon as one is so."""
+        __tracebackhide__ = True
+        return self._come(self._some(_asked("wait.first", name, attributes, value)))[0]
+
+    def some(
+        self, name: Text, attributes: Mapping[str, object] | None = None, *, value: Value | None = None
+    ) -> list[Metric]:
+        """The series that are so, as soon as there is one."""
+        __tracebackhide__ = True
+        return self._come(self._some(_asked("wait.some", name, attributes, value)))
+
+
+def _asked(verb: str, name: Text, attributes: object, value: Value | None = None) -> list[Condition[Metric]]:
+    made: list[Condition[Metric]] = [text("name", name, lambda metric: metric.name)]
+    if value is not None:
+        made.append(Condition("value", value, lambda metric: metric.value))
+    return [*made, *conditions_on_attributes(verb, attributes, lambda metric: metric.attributes)]
 
 
 def _key(measurement: Measurement) -> _Key:

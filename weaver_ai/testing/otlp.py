@@ -68,22 +68,23 @@ class Otlp:
     def wait(self, ask: Callable[[], Found], timeout: float = 5.0) -> Found:
         """What `ask` returns, as soon as that is true; it is asked again whenever something arrives.
 
-        It blocks the thread. An AssertionError means "not yet", so any verb can be waited for:
-        `otlp.wait(lambda: logs.one("paid"))`. For spans there is `spans.wait`.
+        It blocks the thread. An AssertionError means "not yet", so anything can be waited for:
+        `otlp.wait(lambda: logs.count() == 2)`. For one question of one signal there are `spans.wait`, `logs.wait`
+        and `metrics.wait`.
 
         Raises:
             AssertionError: after `timeout` seconds; the last one of `ask`, if it raised any.
         """
         __tracebackhide__ = True
         attempt = _Attempt(ask)
-        found = until(self._recording, attempt, timeout)
+        found = until(self._recording.subscribe, attempt, timeout)
         return found if found is not None else self._missed(attempt, "wait", timeout)
 
     async def eventually(self, ask: Callable[[], Found], timeout: float = 5.0) -> Found:  # noqa: ASYNC109 # as `wait`
-        """As `wait`, but the event loop goes on. For spans there is `spans.eventually`."""
+        """As `wait`, but the event loop goes on."""
         __tracebackhide__ = True
         attempt = _Attempt(ask)
-        found = await until_async(self._recording, attempt, timeout)
+        found = await until_async(self._recording.subscribe, attempt, timeout)
         return found if found is not None else self._missed(attempt, "eventually", timeout)
 
     def _missed(self, attempt: _Attempt[Found], verb: str, timeout: float) -> NoReturn:

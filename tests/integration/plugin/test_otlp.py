@@ -167,7 +167,7 @@ def test_waiting_is_woken_by_what_arrives(run_here: Run) -> None:
         (
             "otlp.wait(lambda: logs.one('paid'), timeout=0.01)",
             [
-                "E   AssertionError: expected one log with body 'paid'; found none",
+                "E   ExpectationFailed: expected one log with body 'paid'; found none",
                 "E   no log was recorded",
                 "E   otlp.wait: after 0.01s; arrived from other processes: 1 span, 0 logs, 0 data points",
             ],

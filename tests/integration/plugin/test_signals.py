@@ -105,7 +105,7 @@ def test_a_log_shows_as_the_processors_left_it(run_here: Run) -> None:
         (
             'logs.one("paid", {"order": 8}, severity="error")',
             [
-                "E       AssertionError: expected one log with body 'paid', severity 'error', order 8; found none",
+                "E       ExpectationFailed: expected one log with body 'paid', severity 'error', order 8; found none",
                 "E         info  'paid' {'order': 7}  <- severity was 'info'",
                 "E         warn  'late'  <- body was 'late'",
             ],
@@ -113,7 +113,7 @@ def test_a_log_shows_as_the_processors_left_it(run_here: Run) -> None:
         (
             "logs.one()",
             [
-                "E       AssertionError: expected one log; found 2",
+                "E       ExpectationFailed: expected one log; found 2",
                 "E         info  'paid' {'order': 7}  <- matches",
                 "E         warn  'late'  <- matches",
             ],
@@ -121,7 +121,7 @@ def test_a_log_shows_as_the_processors_left_it(run_here: Run) -> None:
         (
             'logs.none("l*")',
             [
-                "E       AssertionError: expected no log with body 'l*'; found 1",
+                "E       ExpectationFailed: expected no log with body 'l*'; found 1",
                 "E         warn  'late'  <- matches",
                 "E         info  'paid' {'order': 7}  <- body was 'paid'",
             ],
@@ -129,7 +129,7 @@ def test_a_log_shows_as_the_processors_left_it(run_here: Run) -> None:
         (
             'logs.some(span="refund")',
             [
-                "E       AssertionError: expected at least one log with span 'refund'; found none",
+                "E       ExpectationFailed: expected at least one log with span 'refund'; found none",
                 "E         info  'paid' {'order': 7}  <- span was missing",
                 "E         warn  'late'  <- span was missing",
             ],
@@ -150,7 +150,7 @@ def test_what_logs_say(run_here: Run, question: str, lines: list[str]) -> None:
 def test_no_log_at_all(run_here: Run) -> None:
     result = run_here(f"{LOGS}\n    def test_it(logs):\n        logs.one()\n")
     result.stdout.fnmatch_lines(
-        ["E       AssertionError: expected one log; found none", "E       no log was recorded"], consecutive=True
+        ["E       ExpectationFailed: expected one log; found none", "E       no log was recorded"], consecutive=True
     )
     result.stdout.no_fnmatch_line("*- trace -*")
 
@@ -231,7 +231,7 @@ def test_what_metrics_say(run_here: Run) -> None:
     )
     result.stdout.fnmatch_lines(
         [
-            "E       AssertionError: expected one metric with name 'orders', kind 'old'; found none",
+            "E       ExpectationFailed: expected one metric with name 'orders', kind 'old'; found none",
             "E         orders 2 1 (counter) {'kind': 'new'}  <- kind was 'new'",
         ],
         consecutive=True,
@@ -258,5 +258,53 @@ def test_a_late_log_and_measurement_of_the_test_before(run: Run) -> None:
         emit("mine")
         assert [log.body for log in logs.all()] == ["mine"]
         assert metrics.all() == []
+    """
+    ).assert_outcomes(passed=2)
+
+
+def test_waiting_for_what_a_thread_logs_and_measures(run_here: Run) -> None:
+    """Guards `Recording.logged` and `Recording.measured`: the taps wake who waits."""
+    run_here(
+        LOGS
+        + METRICS
+        + """
+    own, shop = LoggerProvider(shutdown_on_exit=False), MeterProvider(shutdown_on_exit=False)
+    sold = shop.get_meter("own").create_counter("sold")
+
+    def work():
+        emit("paid", by=own.get_logger("own"))
+        sold.add(3)
+
+    def test_it(logs, metrics):
+        timer = threading.Timer(0.05, work)
+        timer.start()
+        assert logs.wait(30).one("paid").scope.name == "own"
+        assert metrics.wait(30).one("sold", value=3).count == 1
+        timer.join()
+    """
+    ).assert_outcomes(passed=1)
+
+
+def test_an_observable_instrument_is_read_at_the_end_of_a_wait(run_here: Run) -> None:
+    """Nobody says that its value changed. Guards the last attempt of `until` and `until_async`."""
+    run_here(
+        METRICS
+        + """
+    reads = []
+
+    def read(options):
+        reads.append(options)
+        yield api.Observation(len(reads))
+
+    provider = MeterProvider(shutdown_on_exit=False)
+    provider.get_meter("own").create_observable_gauge("warm", [read])
+
+    def test_blocking(metrics):
+        reads.clear()
+        assert metrics.wait(0.05).one("warm", value=2).kind == "gauge"
+
+    def test_in_a_loop(metrics):
+        reads.clear()
+        assert asyncio.run(metrics.eventually(0.05).one("warm", value=2)).kind == "gauge"
     """
     ).assert_outcomes(passed=2)

@@ -1,4 +1,4 @@
-"""Waiting for spans: woken when one begins or ends, never by the clock."""
+"""Waiting for what others do: woken when they do it, never by the clock."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, TypeVar, final
 
-from weaver_ai.testing.asserting.source import Source
+from weaver_ai.testing.asserting.source import Subscribe
 
 if TYPE_CHECKING:
     import asyncio
@@ -21,35 +21,44 @@ __all__ = ["until", "until_async"]
 Found = TypeVar("Found")
 
 
-def until(source: Source, attempt: Callable[[], Found | None], timeout: float) -> Found | None:
+def until(subscribe: Subscribe, attempt: Callable[[], Found | None], timeout: float) -> Found | None:
     """The first answer of `attempt` that isn't None, or None after `timeout` seconds.
 
-    Blocks the thread; `attempt` is called at once, and again after spans began or ended.
+    Blocks the thread; `attempt` is called at once, again after each change, and once more at the end, for what
+    changes without a word.
     """
     woken = threading.Event()
-    unsubscribe = source.subscribe(woken.set)
+    unsubscribe = subscribe(woken.set)
     deadline = time.monotonic() + timeout
     try:
         while True:
             woken.clear()
             found = attempt()
-            if found is not None or not woken.wait(max(deadline - time.monotonic(), 0)):
+            if found is not None:
                 return found
+            if not woken.wait(max(deadline - time.monotonic(), 0)):
+                return attempt()
     finally:
         unsubscribe()
 
 
-async def until_async(source: Source, attempt: Callable[[], Found | None], timeout: float) -> Found | None:  # noqa: ASYNC109 # as for `until`
+async def until_async(
+    subscribe: Subscribe,
+    attempt: Callable[[], Found | None],
+    timeout: float,  # noqa: ASYNC109 # as for `until`
+) -> Found | None:
     """As `until`, but the event loop (asyncio's, with or without anyio, or trio's) goes on."""
     alarm = _alarm()
-    unsubscribe = source.subscribe(alarm.ring)
+    unsubscribe = subscribe(alarm.ring)
     deadline = time.monotonic() + timeout
     try:
         while True:
             alarm.clear()
             found = attempt()
-            if found is not None or not await alarm.wait(max(deadline - time.monotonic(), 0)):
+            if found is not None:
                 return found
+            if not await alarm.wait(max(deadline - time.monotonic(), 0)):
+                return attempt()
     finally:
         unsubscribe()
 

@@ -37,6 +37,14 @@ class ExpectationFailed(AssertionError):
 
     __module__ = "builtins"  # as pytest's own: failures and their summary then begin with what matters
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """So that it crosses processes (multiprocessing, a pool) although its class isn't where it says."""
+        return _failed_again, self.args, vars(self) or None
+
+
+def _failed_again(*args: object) -> ExpectationFailed:
+    return ExpectationFailed(*args)
+
 
 @dataclass(frozen=True, slots=True)
 class Look:

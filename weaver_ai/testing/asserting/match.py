@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from types import EllipsisType
 from typing import Any, Final, Protocol, TypeAlias, TypedDict, Unpack, final, get_args, runtime_checkable
 
@@ -24,6 +23,7 @@ from weaver_ai.spans.conditions import (
 from weaver_ai.spans.expected import AnyOrder, Item, Node, Repeated, TreePattern
 from weaver_ai.spans.query import Condition, SpanPattern
 from weaver_ai.spans.relations import LinkedTo, Parent, Target, Within
+from weaver_ai.testing.asserting.keywords import attributes_of, known, one_of
 
 __all__ = [
     "Child",
@@ -213,17 +213,13 @@ def pattern_of(function: str, name: object, attributes: object, conditions: Cond
     if name is not None:
         made.extend(_pattern(name, function).conditions)
     if attributes is not None:
-        if not isinstance(attributes, Mapping) or not attributes:
-            raise TypeError(f"{function}() takes attributes as a mapping with a key at least, not {attributes!r}")
-        made.extend(Attribute(str(key), expected) for key, expected in attributes.items())
+        made.extend(Attribute(str(key), expected) for key, expected in attributes_of(function, attributes).items())
     made.extend(_made(function, conditions))
     return SpanPattern(made) if made else None
 
 
 def _made(function: str, conditions: Conditions) -> Iterator[Condition]:
-    for keyword in conditions:
-        if keyword not in _MAKERS and keyword not in _PAIRED:
-            raise TypeError(_unknown(function, keyword))
+    known(function, conditions, [*_MAKERS, *_PAIRED], ["name", "attributes"])
     for keyword, value in conditions.items():
         if keyword in _MAKERS:
             yield from _MAKERS[keyword](function, value)
@@ -231,20 +227,6 @@ def _made(function: str, conditions: Conditions) -> Iterator[Condition]:
         yield Raised(conditions.get("exception"), conditions.get("exception_message"))
     if "min_duration" in conditions or "max_duration" in conditions:
         yield Duration(conditions.get("min_duration"), conditions.get("max_duration"))
-
-
-def _unknown(function: str, keyword: str) -> str:
-    close = get_close_matches(keyword, [*_MAKERS, *_PAIRED, "name", "attributes"], n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"attributes go into the mapping: {{{keyword!r}: ...}}"
-    return f"{function}() has no condition {keyword!r}; {hint}"
-
-
-def _one_of(function: str, keyword: str, value: object, choices: Collection[str]) -> str:
-    if isinstance(value, str) and value in choices:
-        return value
-    close = get_close_matches(str(value), choices, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"it is one of {', '.join(choices)}"
-    raise ValueError(f"{function}() has no {keyword} {value!r}; {hint}")
 
 
 def _target(function: str, value: object) -> Target:
@@ -256,11 +238,11 @@ def _target(function: str, value: object) -> Target:
 
 
 def _kind(function: str, value: object) -> Iterator[Condition]:
-    yield Field("kind", _one_of(function, "kind", value, get_args(SpanKind)), lambda span: span.kind)
+    yield Field("kind", one_of(function, "kind", value, get_args(SpanKind)), lambda span: span.kind)
 
 
 def _status(function: str, value: object) -> Iterator[Condition]:
-    yield Field("status", _one_of(function, "status", value, get_args(StatusCode)), lambda span: span.status.code)
+    yield Field("status", one_of(function, "status", value, get_args(StatusCode)), lambda span: span.status.code)
 
 
 def _open(_function: str, value: object) -> Iterator[Condition]:

@@ -1,4 +1,4 @@
-"""The verbs that `logs` and `metrics` share: one, first, all, some, none, count."""
+"""What `logs` and `metrics` share: conditions, verbs that ask now, and verbs that wait."""
 
 from __future__ import annotations
 
@@ -9,10 +9,15 @@ from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
 from weaver_ai.spans.values import MISSING, clip, matches, show
+from weaver_ai.testing.asserting.explain import ExpectationFailed
+from weaver_ai.testing.asserting.keywords import attributes_of
+from weaver_ai.testing.asserting.source import Subscribe
+from weaver_ai.testing.asserting.wish import Wish, await_for, block_for
 
-__all__ = ["Asked", "Condition", "Signal", "Text", "conditions_on_attributes", "text"]
+__all__ = ["Asked", "Condition", "Eventually", "Signal", "Text", "Waiting", "conditions_on_attributes", "text"]
 
 T = TypeVar("T")
+Found = TypeVar("Found")
 
 Text: TypeAlias = str | re.Pattern[str] | Callable[[str], object]
 """A string is exact unless it contains `*`, which stands for any run of characters; a regex is searched."""
@@ -45,20 +50,28 @@ def text(label: str, expected: object, read: Callable[[T], object]) -> Condition
 
 
 def conditions_on_attributes(
-    wanted: Mapping[str, object] | None, read: Callable[[T], Mapping[str, object]]
+    verb: str, wanted: object, read: Callable[[T], Mapping[str, object]]
 ) -> Iterator[Condition[T]]:
-    for key, value in (wanted or {}).items():
-        yield Condition(key, value, lambda item, key=key: read(item).get(key, MISSING))  # type: ignore[misc]
+    if wanted is None:
+        return
+    for key, value in attributes_of(verb, wanted).items():
+        yield Condition(str(key), value, lambda item, key=key: read(item).get(key, MISSING))  # type: ignore[misc]
 
 
 class Signal(ABC, Generic[T]):
     """What a test recorded of one signal.
 
-    A verb that fails raises AssertionError: what was asked, how many were, and each of the nearest with
+    A verb that fails raises ExpectationFailed: what was asked, how many were, and each of the nearest with
     the first condition that doesn't hold for it.
+
+    Args:
+        subscribe: to whatever can change an answer.
     """
 
     noun: str
+
+    def __init__(self, subscribe: Subscribe) -> None:
+        self._subscribe = subscribe
 
     @abstractmethod
     def _items(self) -> Sequence[T]:
@@ -75,25 +88,26 @@ class Signal(ABC, Generic[T]):
         __tracebackhide__ = True
         found = self._find(asked)
         if len(found) != 1:
-            raise AssertionError(self._message("one", len(found), asked))
+            raise ExpectationFailed(self._message("one", len(found), asked))
         return found[0]
 
     def _some(self, asked: Asked[T]) -> list[T]:
         __tracebackhide__ = True
         found = self._find(asked)
         if not found:
-            raise AssertionError(self._message("at least one", 0, asked))
+            raise ExpectationFailed(self._message("at least one", 0, asked))
         return found
 
     def _none(self, asked: Asked[T]) -> None:
         __tracebackhide__ = True
         found = self._find(asked)
         if found:
-            raise AssertionError(self._message("no", len(found), asked))
+            raise ExpectationFailed(self._message("no", len(found), asked))
 
-    def _message(self, wanted: str, found: int, asked: Asked[T]) -> str:
+    def _message(self, wanted: str, found: int, asked: Asked[T], after: str = "") -> str:
         what = f" with {', '.join(map(str, asked))}" if asked else ""
-        return "\n".join([f"expected {wanted} {self.noun}{what}; found {found or 'none'}", *self._listed(asked)])
+        asked_for = f"expected {wanted} {self.noun}{what}; found {found or 'none'}{after}"
+        return "\n".join([asked_for, *self._listed(asked)])
 
     def _listed(self, asked: Asked[T], limit: int = 10) -> Iterator[str]:
         items = self._items()
@@ -108,3 +122,42 @@ class Signal(ABC, Generic[T]):
             yield f"  {clip(self._line(item), 90)}  <- {verdict}"
         if len(items) > limit:
             yield f"  and {len(items) - limit} more"
+
+
+class _Wishes(Generic[T]):
+    """What the two ways of waiting share."""
+
+    def __init__(self, signal: Signal[T], timeout: float = 5.0) -> None:
+        self._signal = signal
+        self._timeout = timeout
+
+    def _one(self, asked: Asked[T]) -> Wish[T]:
+        def attempt() -> T | None:
+            found = self._signal._find(asked)
+            if len(found) > 1:
+                raise ExpectationFailed(self._signal._message("one", len(found), asked))
+            return found[0] if found else None
+
+        return Wish(attempt, lambda: self._missed("one", asked))
+
+    def _some(self, asked: Asked[T]) -> Wish[list[T]]:
+        return Wish(lambda: self._signal._find(asked) or None, lambda: self._missed("at least one", asked))
+
+    def _missed(self, wanted: str, asked: Asked[T]) -> Iterator[str]:
+        yield self._signal._message(wanted, 0, asked, f" after {self._timeout:g}s")
+
+
+class Eventually(_Wishes[T]):
+    """`await` the verbs in a test that asyncio, anyio or trio runs; the loop goes on meanwhile."""
+
+    async def _come(self, wish: Wish[Found]) -> Found:
+        __tracebackhide__ = True
+        return await await_for(wish, self._signal._subscribe, self._timeout)
+
+
+class Waiting(_Wishes[T]):
+    """The verbs block the thread: for what other threads or processes do."""
+
+    def _come(self, wish: Wish[Found]) -> Found:
+        __tracebackhide__ = True
+        return block_for(wish, self._signal._subscribe, self._timeout, f"{self._signal.noun}s")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from weaver_ai.spans import Span
 
-__all__ = ["Source"]
+__all__ = ["Source", "Subscribe"]
+
+Subscribe: TypeAlias = Callable[[Callable[[], None]], Callable[[], None]]
+"""Takes what to call after each change, from whichever thread; returns what ends that."""
 
 
 class Source(Protocol):

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Generic, TypeVar, Unpack, final
+from typing import TypeVar, Unpack, final
 
 from weaver_ai.spans.conditions import Ended
 from weaver_ai.spans.query import SpanPattern, find
@@ -16,20 +14,13 @@ from weaver_ai.testing.asserting.expect import SpanView, earliest_in_order, requ
 from weaver_ai.testing.asserting.explain import ExpectationFailed, Look
 from weaver_ai.testing.asserting.match import Conditions, Expected, What, pattern_of
 from weaver_ai.testing.asserting.source import Source
+from weaver_ai.testing.asserting.wish import Wish, await_for, block_for
 
 __all__ = ["Eventually", "Waiting"]
 
 _QUIET = 0.05  # seconds without a span beginning or ending, after which nothing more is taken to come
 
 Found = TypeVar("Found")
-
-
-@dataclass(frozen=True, slots=True)
-class _Wish(Generic[Found]):
-    """Something to wait for, and what to say when it didn't come."""
-
-    attempt: Callable[[], Found | None]
-    missed: Callable[[], Iterator[str]]
 
 
 class _Wishes:
@@ -43,7 +34,7 @@ class _Wishes:
         self._source = source
         self._timeout = timeout
 
-    def _one(self, pattern: SpanPattern, verb: str) -> _Wish[SpanView]:
+    def _one(self, pattern: SpanPattern, verb: str) -> Wish[SpanView]:
         def attempt() -> SpanView | None:
             look = self._look()
             found = find(pattern, look.forest, look.positions)
@@ -51,16 +42,16 @@ class _Wishes:
                 raise ExpectationFailed("\n".join(explain.many(look, verb, pattern, found)))
             return SpanView(look, found[0]) if found else None
 
-        return _Wish(attempt, lambda: self._missed(pattern, verb))
+        return Wish(attempt, lambda: self._missed(pattern, verb))
 
-    def _some(self, pattern: SpanPattern, verb: str) -> _Wish[list[SpanView]]:
+    def _some(self, pattern: SpanPattern, verb: str) -> Wish[list[SpanView]]:
         def attempt() -> list[SpanView] | None:
             look = self._look()
             return [SpanView(look, position) for position in find(pattern, look.forest, look.positions)] or None
 
-        return _Wish(attempt, lambda: self._missed(pattern, verb))
+        return Wish(attempt, lambda: self._missed(pattern, verb))
 
-    def _in_order(self, names: Sequence[What], verb: str) -> _Wish[list[SpanView]]:
+    def _in_order(self, names: Sequence[What], verb: str) -> Wish[list[SpanView]]:
         if not names:
             raise TypeError(f"{verb}() needs a name")
         patterns = [_ended(required(verb, name)) for name in names]
@@ -74,14 +65,14 @@ class _Wishes:
             look = self._look()
             return explain.in_order(look, patterns, earliest_in_order(look, patterns), verb)
 
-        return _Wish(attempt, missed)
+        return Wish(attempt, missed)
 
-    def _closed(self) -> _Wish[bool]:
+    def _closed(self) -> Wish[bool]:
         def attempt() -> bool | None:
             look = self._look()
             return not any(look.forest.spans[position].is_open for position in look.domain) or None
 
-        return _Wish(attempt, lambda: explain.still_open(self._look(), self._timeout))
+        return Wish(attempt, lambda: explain.still_open(self._look(), self._timeout))
 
     def _missed(self, pattern: SpanPattern, verb: str) -> Iterator[str]:
         return explain.none_found(self._look(), verb, pattern, waited=self._timeout)
@@ -155,15 +146,12 @@ class Eventually(_Wishes):
         __tracebackhide__ = True
         deadline = time.monotonic() + self._timeout
         await self._come(self._closed())
-        while await until_async(self._source, self._stirs(), _QUIET) and time.monotonic() < deadline:
+        while await until_async(self._source.subscribe, self._stirs(), _QUIET) and time.monotonic() < deadline:
             await self._come(self._closed())
 
-    async def _come(self, wish: _Wish[Found]) -> Found:
+    async def _come(self, wish: Wish[Found]) -> Found:
         __tracebackhide__ = True
-        found = await until_async(self._source, wish.attempt, self._timeout)
-        if found is None:
-            raise ExpectationFailed("\n".join(wish.missed()))
-        return found
+        return await await_for(wish, self._source.subscribe, self._timeout)
 
 
 @final
@@ -213,20 +201,9 @@ class Waiting(_Wishes):
         __tracebackhide__ = True
         deadline = time.monotonic() + self._timeout
         self._come(self._closed())
-        while until(self._source, self._stirs(), _QUIET) and time.monotonic() < deadline:
+        while until(self._source.subscribe, self._stirs(), _QUIET) and time.monotonic() < deadline:
             self._come(self._closed())
 
-    def _come(self, wish: _Wish[Found]) -> Found:
+    def _come(self, wish: Wish[Found]) -> Found:
         __tracebackhide__ = True
-        found = until(self._source, wish.attempt, self._timeout)
-        if found is None:
-            hint = ["", "the event loop stood still meanwhile: await spans.eventually instead"] if _in_loop() else []
-            raise ExpectationFailed("\n".join([*wish.missed(), *hint]))
-        return found
-
-
-def _in_loop() -> bool:
-    asyncio, trio = sys.modules.get("asyncio"), sys.modules.get("trio")
-    if trio is not None and trio.lowlevel.in_trio_run():
-        return True
-    return asyncio is not None and asyncio._get_running_loop() is not None
+        return block_for(wish, self._source.subscribe, self._timeout, "spans")

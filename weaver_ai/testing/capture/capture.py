@@ -150,11 +150,11 @@ class Capture:
 
     def logged(self, record: ReadWriteLogRecord) -> None:
         if self._recording is not None and self._of_running_test(record.log_record.context):
-            self._recording.logs.append(record)
+            self._recording.logged(record)
 
     def measured(self, measurement: Measurement) -> None:
         if self._recording is not None and self._of_running_test(measurement.context):
-            self._recording.measurements.append(measurement)
+            self._recording.measured(measurement)
 
     def discarded(self, name: str) -> None:
         if self._recording is not None:

@@ -66,6 +66,7 @@ class Recording:
         self._index: dict[tuple[int, int], Captured] = {}
         self._frozen: dict[Captured, Span] = {}
         self._listeners: dict[object, Callable[[], None]] = {}
+        self._signal_listeners: dict[object, Callable[[], None]] = {}  # of all signals; each is in the other too
 
     @property
     def version(self) -> int:
@@ -124,6 +125,16 @@ class Recording:
         if self._listeners:
             self._wake()
 
+    def logged(self, record: ReadWriteLogRecord) -> None:
+        self.logs.append(record)
+        if self._signal_listeners:
+            self._wake_of_signals()
+
+    def measured(self, measurement: Measurement) -> None:
+        self.measurements.append(measurement)
+        if self._signal_listeners:
+            self._wake_of_signals()
+
     def arrived(self, delivery: Delivery) -> None:
         """Another process sent this."""
         self.remote.take(delivery)
@@ -175,6 +186,17 @@ class Recording:
 
         return unsubscribe
 
+    def subscribe_to_all(self, wake: Callable[[], None]) -> Callable[[], None]:
+        """As `subscribe`, and after each log record and measurement."""
+        key = object()
+        self._listeners[key] = self._signal_listeners[key] = wake
+
+        def unsubscribe() -> None:
+            self._listeners.pop(key, None)
+            self._signal_listeners.pop(key, None)
+
+        return unsubscribe
+
     def why_empty(self) -> Sequence[str]:
         return [*self.remote.why_empty(), *(self._explain(self) if self._explain else ())]
 
@@ -207,6 +229,10 @@ class Recording:
 
     def _wake(self) -> None:
         for listener in tuple(self._listeners.values()):
+            listener()
+
+    def _wake_of_signals(self) -> None:
+        for listener in tuple(self._signal_listeners.values()):
             listener()
 
 
