@@ -29,7 +29,7 @@ for module in sys.argv[1:]:
     if child == 0:
         try:
             importlib.import_module(module)
-        except BaseException:
+        except BaseException:  # the child of a fork ends here, whatever happened
             sys.stderr.write(f"{module}:\\n{traceback.format_exc()}")
             sys.stderr.flush()
             os._exit(1)

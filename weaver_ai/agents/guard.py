@@ -33,7 +33,7 @@ class GuardedModel(WrapperModel):
     ) -> ModelResponse:
         try:
             response = await super().request(messages, model_settings, model_request_parameters)
-        except Exception as error:
+        except Exception as error:  # what the clients stumble with over an odd answer has no base in common
             if _is_sorted(error):
                 raise
             raise self._unreadable() from error
@@ -52,13 +52,13 @@ class GuardedModel(WrapperModel):
             opening = super().request_stream(messages, model_settings, model_request_parameters, run_context)
             try:
                 stream = await stack.enter_async_context(opening)
-            except Exception as error:
+            except Exception as error:  # as above
                 if _is_sorted(error):
                     raise
                 raise self._unreadable() from error
             try:
                 yield stream
-            except BaseException:
+            except BaseException:  # who is cancelled has paid, too
                 # Tokens were used, and nobody will say how many: without this the answer would be priced at 0.
                 stream.usage.unmeasured_requests = 1
                 raise

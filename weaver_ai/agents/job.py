@@ -56,7 +56,7 @@ class Job:
             raise RunFailed(f"the {entry.kind} {entry.name!r} failed: {error.message}", hint=error.hint) from error
         except WeaverError:
             raise
-        except Exception as error:
+        except Exception as error:  # agents and workflows are the user's code, which may raise anything
             failure = self.failure(error, entry, providers or {})
             if type(failure) is RunFailed:
                 log_error(f"the {entry.kind} failed", exception=error)

@@ -81,7 +81,7 @@ class Watch(AbstractCapability[Any]):
         with self._marked(self.code_of):
             try:
                 response = await self._answered(request_context, handler)
-            except Exception as error:
+            except Exception as error:  # whatever it was: it is only looked at
                 self.interrupted = _may_have_cost(error)
                 raise
         self.interrupted = False
@@ -125,7 +125,7 @@ class Watch(AbstractCapability[Any]):
             span.set_attribute("error.type", RunTimeout.code if late else "cancelled")
             span.set_status(Status(StatusCode.ERROR, "timed out" if late else "cancelled"))
             raise
-        except Exception as error:
+        except Exception as error:  # whatever it was: it is only looked at
             if code_of is not None:
                 span.set_attribute("error.type", code_of(error))
             raise
@@ -150,7 +150,7 @@ class Relay(Watch):
         try:
             async for event in stream:
                 yield event
-        except Exception as error:
+        except Exception as error:  # whatever it was: `_answered` raises it again
             self.broken = error
             raise
 

@@ -82,7 +82,7 @@ class UnhandledErrors:
 
         try:
             await self._app(scope, receive, watching_send)
-        except Exception as error:
+        except Exception as error:  # what no handler was made for: the client is told all the same
             described = report(error, scope)
             if started:  # too late for a status: the server cuts the connection, which tells the client
                 raise

@@ -83,7 +83,7 @@ def _is_predicate(expected: object) -> TypeGuard[Callable[[object], object]]:
 def _ask(predicate: Callable[[object], object], actual: object) -> bool:
     try:
         return bool(predicate(actual))
-    except Exception as error:
+    except Exception as error:  # the test's own function may raise anything; it only gets a note
         error.add_note(f"raised by {show(predicate)}, called with {show(actual)}")
         raise
 
