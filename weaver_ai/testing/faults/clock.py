@@ -1,25 +1,31 @@
 """Clocks under a test's control: frozen, moved by hand and by sleeping; or only wrong.
 
-What is replaced while a clock is in force: `time.time`, `time_ns`, `monotonic`, `monotonic_ns` and `sleep`,
-in the module and wherever code outside the standard library imported them by name, and how an asyncio event loop of
-the test's own thread waits. Everything is put back at the end. `datetime.now()` and `perf_counter` stay real.
+The wall clock is replaced where C code reads it, so whoever asks sees the same: `time.time`, `datetime.now`,
+`strftime`, a function that took one of them as a default value. `monotonic`, `perf_counter` and `sleep` are replaced
+in `time` and wherever a module outside the standard library holds them by name; asyncio's loops in the test's thread
+follow.
+Everything is put back at the end.
 """
 
 from __future__ import annotations
 
-import asyncio
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from types import ModuleType
-from typing import Any, Final, final
+from typing import TYPE_CHECKING, Final, final
+
+from weaver_ai.errors import MissingExtra
+from weaver_ai.testing.faults.by_name import replaced
+from weaver_ai.testing.faults.loops import loops_follow, others_refuse
+
+if TYPE_CHECKING:
+    from time_machine import Traveller, travel
 
 __all__ = ["ControlledClock", "controlled", "frozen", "skewed"]
 
-_GRACE: Final = 0.02  # seconds of real time in which sockets and threads may answer before a sleep is passed over
-_EXCEPT: Final = ("weaver_ai.testing.", "_pytest.", "pytest_timeout.", "xdist.", "execnet.", "hypothesis.")
+_STEADY: Final = ("monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "sleep")
+_SECOND: Final = 1_000_000_000
 
 _in_force: list[ControlledClock] = []
 
@@ -42,8 +48,10 @@ class ControlledClock:
         self.slept: list[float] = []
         self._wall = time.time_ns()
         self._steady = time.monotonic_ns()
+        self._performance = time.perf_counter_ns() - self._steady
         self._thread = threading.get_ident()
         self._lock = threading.Condition()
+        self._traveller: Traveller | None = None
 
     def advance(self, seconds: float) -> None:
         """Move on; what is due by then is due now. An asyncio timer fires when the loop next runs.
@@ -53,29 +61,46 @@ class ControlledClock:
         """
         if seconds < 0:
             raise ValueError(f"a clock moves forward only; got {seconds:g} seconds")
-        self._move(round(seconds * 1e9))
+        self._move(round(seconds * _SECOND))
 
     def reach(self, monotonic: float) -> None:
         """Move on to this reading of `monotonic`; stay where it is past already."""
-        self._move(max(0, round(monotonic * 1e9) - self._steady))
+        self._move(max(0, round(monotonic * _SECOND) - self._steady))
+
+    def set_right(self, seconds: float) -> None:
+        """Put the wall clock forward or (negative) back, as a person or NTP does; no time passes."""
+        self._set(round(seconds * _SECOND))
 
     def _move(self, nanoseconds: int) -> None:
         with self._lock:
-            self._wall += nanoseconds
             self._steady += nanoseconds
+            self._set(nanoseconds)
             self._lock.notify_all()
 
+    def _set(self, nanoseconds: int) -> None:
+        self._wall += nanoseconds
+        if self._traveller is not None:
+            whole, rest = divmod(nanoseconds, _SECOND)
+            self._traveller.shift(whole)
+            self._traveller.shift(rest / _SECOND)  # apart, for a float of both would lose nanoseconds
+
     def time(self) -> float:
-        return self._wall / 1e9
+        return self._wall / _SECOND
 
     def time_ns(self) -> int:
         return self._wall
 
     def monotonic(self) -> float:
-        return self._steady / 1e9
+        return self._steady / _SECOND
 
     def monotonic_ns(self) -> int:
         return self._steady
+
+    def perf_counter(self) -> float:
+        return self.perf_counter_ns() / _SECOND
+
+    def perf_counter_ns(self) -> int:
+        return self._steady + self._performance
 
     def sleep(self, seconds: float) -> None:
         """In the test's thread it moves the clock; elsewhere it lasts until somebody has moved it that far."""
@@ -85,7 +110,7 @@ class ControlledClock:
             self.slept.append(seconds)
             self.advance(seconds)
             return
-        until = self._steady + round(seconds * 1e9)
+        until = self._steady + round(seconds * _SECOND)
         with self._lock:
             self._lock.wait_for(lambda: self._steady >= until or self not in _in_force)
 
@@ -94,10 +119,17 @@ class ControlledClock:
         """Whether the caller runs in the thread that froze the clock."""
         return threading.get_ident() == self._thread
 
-    def release(self) -> None:
-        """Wake whoever sleeps on it in another thread."""
-        with self._lock:
-            self._lock.notify_all()
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Let the process's wall clock be this one."""
+        with _travelling(self._wall, tick=False) as traveller:
+            self._traveller = traveller
+            try:
+                yield
+            finally:
+                self._traveller = None
+                with self._lock:
+                    self._lock.notify_all()  # who sleeps on it in another thread
 
 
 def controlled() -> ControlledClock | None:
@@ -107,109 +139,59 @@ def controlled() -> ControlledClock | None:
 
 @contextmanager
 def frozen(*, sleeps: bool = True) -> Iterator[ControlledClock]:
-    """Stop the clock until the block ends."""
+    """Stop the clock until the block ends.
+
+    Raises:
+        MissingExtra: time-machine isn't installed, which the extra `testing` brings.
+    """
     clock = ControlledClock(sleeps=sleeps)
-    names = ("time", "time_ns", "monotonic", "monotonic_ns", "sleep")
     real = time.monotonic
-    _in_force.append(clock)
-    try:
-        with _replaced({name: getattr(clock, name) for name in names}), _loops_follow(clock, real):
-            yield clock
-    finally:
-        _in_force.remove(clock)
-        clock.release()
+    with clock.held():
+        _in_force.append(clock)
+        try:
+            steady = {name: getattr(clock, name) for name in _STEADY}
+            with replaced(time, steady), loops_follow(clock, real), others_refuse(clock):
+                yield clock
+        finally:
+            _in_force.remove(clock)
 
 
 @contextmanager
 def skewed(seconds: float) -> Iterator[None]:
     """Let the wall clock be wrong by `seconds`, ahead or (negative) behind, until the block ends.
 
-    It goes on running. Monotonic time, and so every time-out and every sleep, stays right.
+    It goes on running, unless it is frozen. Monotonic time, and so every time-out and every sleep, stays right.
+
+    Raises:
+        MissingExtra: as for `frozen`.
     """
-    time_, time_ns = time.time, time.time_ns
-    with _replaced({"time": lambda: time_() + seconds, "time_ns": lambda: time_ns() + round(seconds * 1e9)}):
-        yield
-
-
-@contextmanager
-def _replaced(by: Mapping[str, Callable[..., Any]]) -> Iterator[None]:
-    """Replace functions of `time`, there and wherever a module outside the standard library holds them by name."""
-    originals = {id(getattr(time, name)): (getattr(time, name), new) for name, new in by.items()}
-    undo: list[tuple[ModuleType, str, Any, Any]] = []
-    for module in [time, *_foreign_modules()]:
-        for name, value in list(vars(module).items()):
-            found = originals.get(id(value))
-            if found is not None:
-                setattr(module, name, found[1])
-                undo.append((module, name, value, found[1]))
-    try:
-        yield
-    finally:
-        for module, name, value, new in reversed(undo):
-            if getattr(module, name, None) is new:
-                setattr(module, name, value)
-
-
-def _foreign_modules() -> list[ModuleType]:
-    loaded: dict[str, ModuleType | None] = dict(sys.modules)
-    return [
-        module
-        for name, module in loaded.items()
-        if isinstance(module, ModuleType)
-        and name.partition(".")[0] not in sys.stdlib_module_names
-        and not f"{name}.".startswith(_EXCEPT)
-    ]
-
-
-@contextmanager
-def _loops_follow(clock: ControlledClock, real: Callable[[], float]) -> Iterator[None]:
-    """Event loops of the test's thread read the clock, and pass over the time in which all they do is sleep.
-
-    A time-out is no sleep: it fires when the clock has reached it. Where a loop has nothing to do but to wait for one,
-    it waits in real time, as long as it would have, so that what never comes does not hang a test.
-    """
-    base: Any = asyncio.BaseEventLoop
-    read, run_once, call_later = base.time, base._run_once, base.call_later
-
-    def time_of(loop: Any) -> float:
-        return clock.monotonic() if _runs_in(loop, clock) else real()
-
-    def later(loop: Any, delay: float, callback: Any, *args: Any, **kwargs: Any) -> Any:
-        if _is_sleep(callback) and _runs_in(loop, clock):
-            clock.slept.append(delay)
-        return call_later(loop, delay, callback, *args, **kwargs)
-
-    def once(loop: Any) -> None:
-        if _runs_in(loop, clock) and clock.sleeps and not loop._ready and not loop._stopping:
-            _pass_time(loop, clock)
-        run_once(loop)
-
-    base.time, base._run_once, base.call_later = time_of, once, later
-    try:
-        yield
-    finally:
-        base.time, base._run_once, base.call_later = read, run_once, call_later
-
-
-def _runs_in(loop: Any, clock: ControlledClock) -> bool:
-    return loop._thread_id in {None, clock._thread} and clock.is_mine
-
-
-def _pass_time(loop: Any, clock: ControlledClock) -> None:
-    """Move the clock to the next timer, unless something happens first."""
-    timers = [timer for timer in loop._scheduled if not timer._cancelled]
-    now = clock.monotonic()
-    next_ = min((timer._when for timer in timers), default=now)
-    if next_ <= now:
+    clock = controlled()
+    if clock is None:
+        with _travelling(time.time_ns() + round(seconds * _SECOND), tick=True):
+            yield
         return
-    asleep = any(_is_sleep(timer._callback) for timer in timers)
-    events = loop._selector.select(_GRACE if asleep else next_ - now)
-    if events:
-        loop._process_events(events)
-    else:
-        clock.reach(next_)
+    clock.set_right(seconds)
+    try:
+        yield
+    finally:
+        clock.set_right(-seconds)
 
 
-def _is_sleep(callback: Any) -> bool:
-    """Whether a timer's callback wakes `asyncio.sleep`, which anyio's and everybody's sleep on asyncio is."""
-    return getattr(callback, "__name__", "") == "_set_result_unless_cancelled"
+@contextmanager
+def _travelling(nanoseconds: int, *, tick: bool) -> Iterator[Traveller]:
+    """Let every reader of the wall clock see this time, standing or running from there."""
+    journey = _journey(tick=tick)
+    journey.destination_timestamp_ns = nanoseconds  # what it takes itself is coarser
+    with journey as traveller:
+        traveller.time_ns()  # a running clock runs from its first reading
+        yield traveller
+
+
+def _journey(*, tick: bool) -> travel:
+    try:
+        import time_machine  # noqa: PLC0415 # only with a clock
+    except ModuleNotFoundError as error:
+        if error.name not in {"time_machine", "_time_machine"}:
+            raise
+        raise MissingExtra("a frozen or skewed clock", "testing") from None
+    return time_machine.travel(0, tick=tick)

@@ -2,27 +2,39 @@ import asyncio
 import sys
 import threading
 import time
+from datetime import UTC, date, datetime, timedelta
 from types import ModuleType
+from zoneinfo import ZoneInfo
 
 import anyio
 import pytest
 
+from weaver_ai.errors import MissingExtra
+from weaver_ai.testing.faults.absent import without
 from weaver_ai.testing.faults.clock import controlled, frozen, skewed
 
 HOUR = 3600.0
+REAL = (time.perf_counter,)  # in a tuple, where a frozen clock doesn't find it
 
 
 @pytest.fixture
 def by_name(monkeypatch):
     """A module of somebody's that took the functions by name."""
     module = ModuleType("somebodys_module")
-    module.sleep, module.now, module.steady = time.sleep, time.time, time.monotonic
+    module.sleep, module.now, module.steady, module.timer = time.sleep, time.time, time.monotonic, time.perf_counter
     monkeypatch.setitem(sys.modules, "somebodys_module", module)
     return module
 
 
 def reading():
-    return time.time(), time.time_ns(), time.monotonic(), time.monotonic_ns()
+    return (
+        time.time(),
+        time.time_ns(),
+        time.monotonic(),
+        time.monotonic_ns(),
+        time.perf_counter(),
+        time.perf_counter_ns(),
+    )
 
 
 def test_time_stands_still_and_moves_by_hand():
@@ -36,17 +48,40 @@ def test_time_stands_still_and_moves_by_hand():
             90_000_000_000,
             pytest.approx(90, abs=1e-6),
             90_000_000_000,
+            pytest.approx(90, abs=1e-6),
+            90_000_000_000,
         ]
 
 
+def test_every_way_to_ask_for_the_time_of_day_is_answered_alike():
+    def by_default(now=time.time):
+        return now()
+
+    with frozen() as clock:
+        clock.advance(100 * 365 * 24 * HOUR)
+        seconds = clock.time()
+        assert by_default() == seconds == time.clock_gettime(time.CLOCK_REALTIME)
+        assert datetime.now(UTC).timestamp() == datetime.now().timestamp() == pytest.approx(seconds, abs=1e-6)  # noqa: DTZ005
+        assert datetime.now(ZoneInfo("Asia/Tokyo")) == datetime.now(UTC)
+        assert date.today() == datetime.fromtimestamp(seconds).date()  # noqa: DTZ011, DTZ006
+        assert time.strftime("%Y", time.gmtime()) == str(datetime.now(UTC).year)
+        assert datetime.now(UTC).year >= 2100
+        before = datetime.now(UTC)
+        time.sleep(90)
+        assert datetime.now(UTC) - before == timedelta(seconds=90)
+    assert datetime.now(UTC).year < 2100
+
+
 def test_everything_is_put_back(by_name):
-    originals = (time.time, time.time_ns, time.monotonic, time.monotonic_ns, time.sleep)
+    originals = (time.monotonic, time.monotonic_ns, time.perf_counter, time.perf_counter_ns, time.sleep)
     loops = (asyncio.BaseEventLoop.time, asyncio.BaseEventLoop._run_once, asyncio.BaseEventLoop.call_later)
     sleep = by_name.sleep
     with frozen():
-        assert time.time is not originals[0]
+        assert time.monotonic is not originals[0]
         assert by_name.sleep is not sleep
-    assert (time.time, time.time_ns, time.monotonic, time.monotonic_ns, time.sleep) == originals
+    assert (time.monotonic, time.monotonic_ns, time.perf_counter, time.perf_counter_ns, time.sleep) == originals
+    first = time.time_ns()
+    assert time.time_ns() >= first > 0
     assert (
         asyncio.BaseEventLoop.time,
         asyncio.BaseEventLoop._run_once,
@@ -57,13 +92,13 @@ def test_everything_is_put_back(by_name):
 
 
 def test_sleeping_moves_the_clock_and_costs_nothing():
-    began = time.perf_counter()
+    began = REAL[0]()
     with frozen() as clock:
         before = time.monotonic()
         time.sleep(HOUR)
         assert time.monotonic() - before == pytest.approx(HOUR)
         assert clock.slept == [HOUR]
-    assert time.perf_counter() - began < 30
+    assert REAL[0]() - began < 30
 
 
 def test_who_took_a_function_by_name_sees_the_same_clock(by_name):
@@ -71,7 +106,7 @@ def test_who_took_a_function_by_name_sees_the_same_clock(by_name):
         before = by_name.now()
         by_name.sleep(60)
         assert by_name.now() - before == pytest.approx(60, abs=1e-6)
-        assert by_name.steady() == clock.monotonic()
+        assert (by_name.steady(), by_name.timer()) == (clock.monotonic(), clock.perf_counter())
 
 
 def test_asyncio_sleeps_pass_in_the_order_of_their_ends():
@@ -122,10 +157,10 @@ def test_a_timeout_that_nothing_else_waits_for_takes_real_time_and_ends():
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(asyncio.Event().wait(), 0.05)
 
-    began = time.perf_counter()
+    began = REAL[0]()
     with frozen():
         asyncio.run(main())
-    assert time.perf_counter() - began >= 0.05
+    assert REAL[0]() - began >= 0.05
 
 
 def test_work_in_threads_is_not_overtaken_by_a_sleep():
@@ -183,9 +218,9 @@ def test_loops_of_other_threads_keep_real_time():
     slept = []
 
     def elsewhere():
-        began = time.perf_counter()
+        began = REAL[0]()
         asyncio.run(asyncio.sleep(0.05))
-        slept.append(time.perf_counter() - began)
+        slept.append(REAL[0]() - began)
 
     with frozen() as clock:
         thread = threading.Thread(target=elsewhere)
@@ -231,3 +266,86 @@ def test_a_skewed_clock_is_wrong_on_the_wall_only(wrong, by_name):
         time.sleep(0.01)
         assert time.time() > one
     assert time.time() - wall < 5
+
+
+@pytest.mark.parametrize("wrong", [HOUR, -HOUR])
+def test_a_frozen_clock_can_be_wrong_too(wrong):
+    with frozen() as clock:
+        wall, steady = time.time(), time.monotonic()
+        with skewed(wrong):
+            assert datetime.now(UTC).timestamp() == pytest.approx(wall + wrong, abs=1e-6)
+            clock.advance(1)
+        assert (time.time() - wall, time.monotonic() - steady) == (pytest.approx(1, abs=1e-6), pytest.approx(1))
+
+
+def test_datetime_is_as_wrong_as_the_rest():
+    before = datetime.now(UTC)
+    with skewed(-HOUR):
+        assert datetime.now(UTC) - before < timedelta(seconds=-HOUR + 60)
+
+
+async def failing(waits):
+    with pytest.raises(RuntimeError) as refused:
+        await waits()
+    return str(refused.value)
+
+
+def test_uvloop_says_that_it_does_not_follow():
+    uvloop = pytest.importorskip("uvloop")
+
+    async def timed():
+        async with asyncio.timeout(5):
+            await asyncio.sleep(0)
+
+    async def main():
+        return [await failing(waits) for waits in (lambda: asyncio.sleep(HOUR), timed)]
+
+    said = "a frozen clock can't move uvloop's timers: run this test on asyncio's own loop, "
+    said += "or hand frozen_clock.monotonic to what takes a clock"
+    with frozen(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(main()) == [said, said]
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(asyncio.sleep(0.001, "put back")) == "put back"
+
+
+def test_uvloop_in_another_thread_keeps_real_time():
+    uvloop = pytest.importorskip("uvloop")
+    woken = []
+
+    def elsewhere():
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            woken.append(runner.run(asyncio.sleep(0.001, "woken")))
+
+    with frozen():
+        thread = threading.Thread(target=elsewhere)
+        thread.start()
+        thread.join(30)
+    assert woken == ["woken"]
+
+
+def test_trio_says_that_it_does_not_follow():
+    trio = pytest.importorskip("trio")
+
+    async def main():
+        with trio.fail_after(30):  # its own clock goes on
+            return [await failing(lambda: trio.sleep(HOUR)), await failing(lambda: anyio.sleep(HOUR))]
+
+    said = "a frozen clock can't move trio's: use trio.testing.MockClock"
+    with frozen():
+        assert trio.run(main) == [said, said]
+
+    async def after():
+        await trio.sleep(0.001)
+        return "put back"
+
+    assert trio.run(after) == "put back"
+
+
+@pytest.mark.parametrize("controlled_clock", [frozen, lambda: skewed(1)])
+def test_without_the_extra_it_says_which(controlled_clock):
+    with without("time_machine"), pytest.raises(MissingExtra) as missing, controlled_clock():
+        pass
+    assert missing.value.message == (
+        "a frozen or skewed clock needs the extra 'testing': pip install 'weaver-ai[testing]'"
+    )
+    assert controlled() is None
