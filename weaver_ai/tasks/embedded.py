@@ -60,7 +60,7 @@ class EmbeddedEngine:
         max_keys: idempotency keys that are honoured at the same time; a new one beyond them is refused.
         max_events: events kept of a task; the oldest go first.
         unwind_seconds: how long a cancelled task has until nobody waits for it any more.
-        clock: seconds, monotonic.
+        clock: seconds, monotonic; `time.monotonic`, as it is at the time, where none is given.
         chance: draws a number from 0 to 1 for each pause before a retry.
     """
 
@@ -78,7 +78,7 @@ class EmbeddedEngine:
         max_keys: int = 100_000,
         max_events: int = 1_000,
         unwind_seconds: float = 5.0,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] | None = None,
         chance: Callable[[], float] = random,
     ) -> None:
         self._handler = handler
@@ -90,7 +90,7 @@ class EmbeddedEngine:
         self._max_keys = max_keys
         self._max_events = max_events
         self._unwind_seconds = unwind_seconds
-        self._clock = clock
+        self._clock = clock or _monotonic
         self._chance = chance
         self._started = False
         self._draining = False
@@ -431,3 +431,7 @@ async def _wait_all(entries: list[_Entry], seconds: float) -> None:
         _, late = await asyncio.wait(waits, timeout=seconds)
         for wait in late:
             wait.cancel()
+
+
+def _monotonic() -> float:
+    return time.monotonic()
