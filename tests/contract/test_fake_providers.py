@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Callable
 from typing import Any
@@ -19,6 +18,7 @@ from openai.types import CreateEmbeddingResponse
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.responses import Response, ResponseStreamEvent
 
+from tests.contract.official_types import valid
 from weaver_ai.testing.fakes import Says, Usage, embedding, says, structured, tool_call
 from weaver_ai.testing.fakes.providers.answers import Spoken
 from weaver_ai.testing.fakes.providers.provider import Provider
@@ -88,30 +88,6 @@ Sender = Callable[[str, Any], Sent]
 
 def provider_of(providers: Providers, url: str) -> Provider:
     return providers.anthropic if url == MESSAGES else providers.openai
-
-
-def undeclared(value: Any, path: str = "") -> list[str]:
-    """The fields of a parsed body that the official type doesn't know."""
-    if isinstance(value, pydantic.BaseModel):
-        found = [f"{path}.{name}" for name in value.model_extra or {}]
-        return found + [
-            each for name in type(value).model_fields for each in undeclared(getattr(value, name), f"{path}.{name}")
-        ]
-    if isinstance(value, list):
-        return [each for index, item in enumerate(value) for each in undeclared(item, f"{path}[{index}]")]
-    return []
-
-
-@functools.cache
-def adapter(kind: Any) -> pydantic.TypeAdapter[Any]:
-    return pydantic.TypeAdapter(kind)
-
-
-def valid(kind: Any, body: Any) -> None:
-    """Valid by the official type, strictly, with no field that it doesn't declare and none that gets lost."""
-    parsed = adapter(kind).validate_json(json.dumps(body), strict=True)
-    assert undeclared(parsed) == []
-    assert json.loads(parsed.model_dump_json(exclude_unset=True)) == body
 
 
 def events_of(pieces: list[bytes]) -> list[tuple[str | None, Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -16,6 +15,7 @@ from anthropic.types import Message, RawMessageStreamEvent
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.responses import Response, ResponseStreamEvent
 
+from tests.contract.official_types import valid
 from tests.fixtures.provider_answers import (
     Answer,
     Call,
@@ -75,29 +75,6 @@ async def async_anthropic(provider_server: ProviderServer) -> AsyncIterator[anth
     url = provider_server.anthropic.base_url
     async with anthropic.AsyncAnthropic(api_key=KEY, base_url=url, max_retries=0, timeout=5) as client:
         yield client
-
-
-def undeclared(value: Any, path: str = "") -> list[str]:
-    """The fields of a parsed body that the official type doesn't know."""
-    if isinstance(value, pydantic.BaseModel):
-        found = [f"{path}.{name}" for name in value.model_extra or {}]
-        return found + [
-            each for name in type(value).model_fields for each in undeclared(getattr(value, name), f"{path}.{name}")
-        ]
-    if isinstance(value, list):
-        return [each for index, item in enumerate(value) for each in undeclared(item, f"{path}[{index}]")]
-    return []
-
-
-@functools.cache
-def adapter(kind: Any) -> pydantic.TypeAdapter[Any]:
-    return pydantic.TypeAdapter(kind)
-
-
-def valid(kind: Any, body: Any) -> None:
-    """The body is valid by the official type, strictly, and has no field that it doesn't declare."""
-    parsed = adapter(kind).validate_json(json.dumps(body), strict=True)
-    assert undeclared(parsed) == []
 
 
 def raw_events(url: str, body: dict[str, Any]) -> list[tuple[str | None, Any]]:

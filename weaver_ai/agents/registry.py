@@ -17,13 +17,21 @@ from pydantic_ai.models import Model
 
 from weaver_ai.agents.offline import OfflineRules
 from weaver_ai.agents.workflows import Run
-from weaver_ai.errors import AgentNotFound, CapabilityNotFound, InvalidInput, RegistrationError, WorkflowNotFound
+from weaver_ai.errors import (
+    AgentNotFound,
+    CapabilityNotFound,
+    InvalidInput,
+    RegistrationError,
+    WeaverError,
+    WorkflowNotFound,
+)
 
 __all__ = ["Entry", "RegisteredAgent", "RegisteredWorkflow", "Weaver", "did_you_mean"]
 
 DepsT = TypeVar("DepsT")
 OutputT = TypeVar("OutputT")
 InT = TypeVar("InT")
+FoundT = TypeVar("FoundT")
 WorkflowFunction: TypeAlias = Callable[[Run, InT], Awaitable[OutputT]]
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -203,9 +211,7 @@ class Weaver:
         Raises:
             AgentNotFound: there is none; the hint says what was perhaps meant.
         """
-        if (found := self.agents.get(name)) is None:
-            raise AgentNotFound(f"no agent {name!r}", hint=did_you_mean(name, self.agents))
-        return found
+        return _found(name, self.agents, AgentNotFound, "agent")
 
     def find_workflow(self, name: str) -> RegisteredWorkflow:
         """The workflow of that name.
@@ -213,9 +219,7 @@ class Weaver:
         Raises:
             WorkflowNotFound: there is none; the hint says what was perhaps meant.
         """
-        if (found := self.workflows.get(name)) is None:
-            raise WorkflowNotFound(f"no workflow {name!r}", hint=did_you_mean(name, self.workflows))
-        return found
+        return _found(name, self.workflows, WorkflowNotFound, "workflow")
 
     def find(self, name: str) -> Entry:
         """The agent or the workflow of that name.
@@ -223,9 +227,7 @@ class Weaver:
         Raises:
             AgentNotFound: there is neither; the hint says what was perhaps meant.
         """
-        if (found := self._entries.get(name)) is None:
-            raise AgentNotFound(f"no agent or workflow {name!r}", hint=did_you_mean(name, self._entries))
-        return found
+        return _found(name, self._entries, AgentNotFound, "agent or workflow")
 
     def find_capability(self, capability: str) -> Entry:
         """Whoever has that capability.
@@ -273,6 +275,12 @@ def did_you_mean(asked: str, known: Mapping[str, object]) -> str | None:
     if close := get_close_matches(asked, known, n=1):
         return f"did you mean {close[0]!r}?"
     return f"there is {', '.join(map(repr, known))}" if known else None
+
+
+def _found(name: str, among: Mapping[str, FoundT], missing: type[WeaverError], what: str) -> FoundT:
+    if (found := among.get(name)) is None:
+        raise missing(f"no {what} {name!r}", hint=did_you_mean(name, among))
+    return found
 
 
 def _article(entry: Entry) -> str:

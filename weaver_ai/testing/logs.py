@@ -141,9 +141,6 @@ class Logs(Signal[Log]):
 class LogsEventually(Eventually[Log]):
     """`await logs.eventually.one(...)`; `logs.eventually(timeout=30)` waits longer than five seconds."""
 
-    def __call__(self, timeout: float) -> LogsEventually:
-        return LogsEventually(self._signal, timeout)
-
     async def one(
         self, body: Text | None = None, attributes: Mapping[str, object] | None = None, **conditions: Unpack[Conditions]
     ) -> Log:
@@ -169,9 +166,6 @@ class LogsEventually(Eventually[Log]):
 @final
 class LogsWaiting(Waiting[Log]):
     """`logs.wait.one(...)`; `logs.wait(30)` waits longer than five seconds."""
-
-    def __call__(self, timeout: float) -> LogsWaiting:
-        return LogsWaiting(self._signal, timeout)
 
     def one(
         self, body: Text | None = None, attributes: Mapping[str, object] | None = None, **conditions: Unpack[Conditions]

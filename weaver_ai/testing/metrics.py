@@ -168,9 +168,6 @@ class MetricsEventually(Eventually[Metric]):
     is recorded, and at the end.
     """
 
-    def __call__(self, timeout: float) -> MetricsEventually:
-        return MetricsEventually(self._signal, timeout)
-
     async def one(
         self, name: Text, attributes: Mapping[str, object] | None = None, *, value: Value | None = None
     ) -> Metric:
@@ -196,9 +193,6 @@ class MetricsEventually(Eventually[Metric]):
 @final
 class MetricsWaiting(Waiting[Metric]):
     """`metrics.wait.one("orders", value=3)`, as `eventually`; `metrics.wait(30)` waits longer than five seconds."""
-
-    def __call__(self, timeout: float) -> MetricsWaiting:
-        return MetricsWaiting(self._signal, timeout)
 
     def one(self, name: Text, attributes: Mapping[str, object] | None = None, *, value: Value | None = None) -> Metric:
         """The series that is so, once it is; fails at once when there are several."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 # OpenTelemetry may be imported once a process only; a run in this process would import it, and drop it again.
@@ -36,25 +36,22 @@ class Run(Protocol):
 @pytest.fixture
 def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run this source under the plugin and, beside it, only the plugins that are named."""
+    return _runner(pytester, monkeypatch, pytester.runpytest_subprocess)
+
+
+@pytest.fixture
+def run_here(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """As `run`, in this process, which is faster: for sources that set nothing global."""
+    return _runner(pytester, monkeypatch, pytester.runpytest_inprocess)
+
+
+def _runner(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, start: Callable[..., pytest.RunResult]) -> Run:
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
 
     def run_file(source: str, *arguments: str, plugins: Sequence[str] = ()) -> pytest.RunResult:
         pytester.makepyfile(test_it=HEAD + textwrap.dedent(source))
         loaded = [option for plugin in ("weaver_ai.pytest_plugin", *plugins) for option in ("-p", plugin)]
-        return pytester.runpytest_subprocess(*loaded, "-p", "no:cacheprovider", *arguments)
-
-    return run_file
-
-
-@pytest.fixture
-def run_here(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """As `run`, in this process, which is faster: for sources that set nothing global."""
-    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-
-    def run_file(source: str, *arguments: str, plugins: Sequence[str] = ()) -> pytest.RunResult:
-        pytester.makepyfile(test_it=HEAD + textwrap.dedent(source))
-        loaded = [option for plugin in ("weaver_ai.pytest_plugin", *plugins) for option in ("-p", plugin)]
-        return pytester.runpytest_inprocess(*loaded, "-p", "no:cacheprovider", *arguments)
+        return start(*loaded, "-p", "no:cacheprovider", *arguments)
 
     return run_file

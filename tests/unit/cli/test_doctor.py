@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +12,6 @@ from weaver_ai.cli.doctor import Finding, findings
 from weaver_ai.settings import Settings, load_settings, variable_of
 
 SECRET = "hunter2" * 3
-
-
-@pytest.fixture(autouse=True)
-def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for field in Settings.model_fields:
-        monkeypatch.delenv(variable_of(field), raising=False)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
 
 
 def _lines(capsys: pytest.CaptureFixture[str]) -> dict[str, list[str]]:

@@ -17,12 +17,6 @@ from weaver_ai.telemetry.off_backend import OffTelemetry
 URL = "redis://me:hunter2@db:6379/0"
 
 
-@pytest.fixture(autouse=True)
-def _no_redis_set(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    monkeypatch.delenv("WEAVER_REDIS_URL", raising=False)
-    monkeypatch.chdir(tmp_path_factory.mktemp("empty"))
-
-
 @pytest.fixture
 def weaver() -> Weaver:
     weaver = Weaver("desk")

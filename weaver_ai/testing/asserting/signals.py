@@ -6,7 +6,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeAlias, TypeVar
+from typing import Generic, Self, TypeAlias, TypeVar
 
 from weaver_ai.spans.values import MISSING, clip, matches, show
 from weaver_ai.testing.asserting.explain import ExpectationFailed
@@ -125,11 +125,17 @@ class Signal(ABC, Generic[T]):
 
 
 class _Wishes(Generic[T]):
-    """What the two ways of waiting share."""
+    """What the two ways of waiting share.
+
+    Calling it gives the same verbs with another timeout: `logs.eventually(timeout=30).one(...)`.
+    """
 
     def __init__(self, signal: Signal[T], timeout: float = 5.0) -> None:
         self._signal = signal
         self._timeout = timeout
+
+    def __call__(self, timeout: float) -> Self:
+        return type(self)(self._signal, timeout)
 
     def _one(self, asked: Asked[T]) -> Wish[T]:
         def attempt() -> T | None:

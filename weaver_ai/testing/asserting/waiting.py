@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TypeVar, Unpack, final
+from typing import Self, TypeVar, Unpack, final
 
 from weaver_ai.spans.conditions import Ended
 from weaver_ai.spans.query import SpanPattern, find
@@ -33,6 +33,9 @@ class _Wishes:
         self._look = look
         self._source = source
         self._timeout = timeout
+
+    def __call__(self, timeout: float) -> Self:
+        return type(self)(self._look, self._source, timeout)
 
     def _one(self, pattern: SpanPattern, verb: str) -> Wish[SpanView]:
         def attempt() -> SpanView | None:
@@ -100,9 +103,6 @@ def _ended(pattern: SpanPattern) -> SpanPattern:
 class Eventually(_Wishes):
     """`await` them in a test that asyncio, anyio or trio runs; the loop goes on meanwhile."""
 
-    def __call__(self, timeout: float) -> Eventually:
-        return Eventually(self._look, self._source, timeout)
-
     async def one(
         self,
         name: What | None = None,
@@ -157,9 +157,6 @@ class Eventually(_Wishes):
 @final
 class Waiting(_Wishes):
     """They block the thread: for tests whose spans end in other threads or processes."""
-
-    def __call__(self, timeout: float) -> Waiting:
-        return Waiting(self._look, self._source, timeout)
 
     def one(
         self,
