@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any, TypeAlias
 
 import httpx2
 import pytest
+import pytest_asyncio
 from fastapi import FastAPI
 from pydantic import SecretStr
 from pydantic_ai import Agent
 
+from tests.fixtures.otlp_receiver import OtlpReceiver
 from weaver_ai.agents import Run, Weaver
 from weaver_ai.gateway.application import create_app
 from weaver_ai.settings import Settings, load_settings
 from weaver_ai.tasks import Engine
+from weaver_ai.telemetry import configure_telemetry
 
 MODELS = {"openai": "openai:gpt-5-mini", "anthropic": "anthropic:claude-haiku-4-5"}
 OTHER = {"openai": "anthropic", "anthropic": "openai"}
@@ -85,3 +88,37 @@ Serve: TypeAlias = Callable[..., AbstractAsyncContextManager[Gateway]]
 def serve() -> Serve:
     """Serve the desk for a while: `async with serve(redis_url=...) as gateway`."""
     return lambda engine=None, **overrides: serving(make_settings(**overrides), engine)
+
+
+Served: TypeAlias = Callable[[float], Awaitable[Gateway]]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def gateways() -> AsyncGenerator[Served, None]:
+    """The module's gateway with that limit of seconds for a model call."""
+    made: dict[float, Gateway] = {}
+    async with AsyncExitStack() as stack:
+
+        async def gateway(limit: float) -> Gateway:
+            if limit not in made:
+                made[limit] = await stack.enter_async_context(serving(make_settings(provider_timeout_seconds=limit)))
+            return made[limit]
+
+        yield gateway
+
+
+@pytest.fixture
+def served(gateways: Served) -> Served:
+    return gateways
+
+
+@pytest.fixture
+def backend(monkeypatch: pytest.MonkeyPatch) -> Iterator[OtlpReceiver]:
+    """A backend that works, when no fault is in between; exports begin soon and give up after a second."""
+    with OtlpReceiver() as receiver:
+        for name, value in receiver.env.items():
+            if name != "OTEL_EXPORTER_OTLP_ENDPOINT":
+                monkeypatch.setenv(name, value)
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
+        yield receiver
+        configure_telemetry(make_settings())  # ends the exporters while there is somebody to take the rest

@@ -49,7 +49,14 @@ class ProviderCase:
     problem: Problem | None
     http: str | None
     begun: bool = False
-    limit: float = 60.0  # not the default: the gateway of these tests then configures telemetry anew
+    limit: float = 60.0
+
+    @property
+    def raised(self) -> str | None:
+        """What the `openai` client raises where the gateway is its base URL, by the problem's status."""
+        if self.problem is None:
+            return None
+        return "RateLimitError" if self.problem.status == 429 else "InternalServerError"
 
 
 _TIMEOUT: Final = Problem(504, "provider-timeout")
@@ -231,5 +238,44 @@ REDIS: Final = (
         task=_REFUSED,
         error="OutOfMemoryError",
         engine="the task engine's Redis takes no writes: OutOfMemoryError",
+    ),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShareCase:
+    """A fault that hits some of the calls, drawn from the seed; each call is told by itself what became of it.
+
+    Attributes:
+        what: in words.
+        fault: of the vocabulary, with its share.
+        told: who meets it.
+        rest: what becomes of the calls that it leaves alone.
+    """
+
+    what: str
+    fault: FaultSpec
+    told: str
+    rest: str
+
+
+SHARES: Final = (
+    ShareCase(
+        what="a provider fails at times",
+        fault=fault.openai.status(500).share(0.5),
+        told="the runs whose call it hit: 502 `provider-unavailable`; with a fallback model none",
+        rest="answered, without an error in their traces",
+    ),
+    ShareCase(
+        what="Redis loses connections at times",
+        fault=fault.redis.down().share(0.1),
+        told="nobody, or who lost one too often: 503 `engine-unavailable`, and nothing of the task is kept",
+        rest="202, kept once, also where they were tried again",
+    ),
+    ShareCase(
+        what="the telemetry backend refuses at times",
+        fault=fault.exporter.rejects(503).share(0.5),
+        told="nobody: what is lost is counted as `failed`",
+        rest="delivered, counted as `exported`",
     ),
 )

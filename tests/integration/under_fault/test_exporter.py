@@ -4,31 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
 from tests.fixtures.otlp_receiver import OtlpReceiver
-from tests.integration.under_fault.conftest import Gateway, Serve, make_settings
+from tests.integration.under_fault.conftest import Gateway, Serve
 from tests.integration.under_fault.matrix import EXPORTER, ExporterCase
-from weaver_ai.telemetry import configure_telemetry
 from weaver_ai.telemetry.api import ExporterHealth
 from weaver_ai.testing import Spans
 from weaver_ai.testing.faults import Faults, every, fault, frozen
 
 CASES = pytest.mark.parametrize("case", [pytest.param(case, id=case.fault.id) for case in EXPORTER])
-
-
-@pytest.fixture
-def backend(monkeypatch: pytest.MonkeyPatch) -> Iterator[OtlpReceiver]:
-    """A backend that works, when no fault is in between; exports begin soon and give up after a second."""
-    with OtlpReceiver() as receiver:
-        for name, value in receiver.env.items():
-            if name != "OTEL_EXPORTER_OTLP_ENDPOINT":
-                monkeypatch.setenv(name, value)
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
-        yield receiver
-        configure_telemetry(make_settings())  # ends the exporters while there is somebody to take the rest
 
 
 def test_the_table_has_every_fault_of_the_vocabulary() -> None:
