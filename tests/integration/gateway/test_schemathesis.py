@@ -22,6 +22,12 @@ from schemathesis.specs.openapi.checks import (
 from tests.integration.gateway.conftest import Desk, Served, make_settings, served
 from weaver_ai.gateway.application import create_app
 
+# Hypothesis asks that nothing draws from `random` while it makes an example. A strategy doesn't here; the gateway, in a
+# thread of this process, may be making the ids of a span at that moment.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Do not use the `random` module inside strategies:hypothesis.errors.HypothesisDeprecationWarning"
+)
+
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
