@@ -1,0 +1,225 @@
+"""The connections of a process to its Redis: one pool, whichever kind of Redis it is, for records and docket alike."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Final, Self
+
+from docket import Docket
+from docket._redis import RedisConnection
+from key_value.aio.stores.redis import RedisStore
+from opentelemetry.instrumentation.utils import suppress_instrumentation
+from redis.asyncio import ConnectionPool, Redis, SSLConnection, UnixDomainSocketConnection
+from redis.asyncio.connection import AbstractConnection, Connection
+from redis.asyncio.observability.recorder import record_connection_timeout, record_connection_wait_time
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
+from redis.backoff import NoBackoff
+from redis.exceptions import MaxConnectionsError
+from redis.observability.attributes import AttributeBuilder, get_pool_name
+
+from weaver_ai.tasks.redis_address import RedisAddress
+from weaver_ai.telemetry import current_telemetry
+
+__all__ = ["RedisPool"]
+
+_SENTINEL_SECONDS: Final = 1.0
+_DEFAULTS: Final = {
+    "max_connections": 50,
+    "timeout": 5.0,
+    # Nothing that is asked of Redis takes longer; without a limit a reader would wait for a frozen one for good.
+    "socket_timeout": 5.0,
+    "socket_connect_timeout": 5.0,
+    # hiredis leaks a little memory for each message of a subscription in version 3.
+    "protocol": 2,
+}
+
+
+class RedisPool:
+    """At most so many connections, for which everyone else waits. Made without connecting; used in one event loop.
+
+    Args:
+        url: as `RedisAddress` reads it. Its options `max_connections` (50) and `timeout` (5: seconds that one waits for
+            a connection) are those of the pool.
+
+    Raises:
+        SettingsError: the URL can't be used.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.address: Final = RedisAddress.parse(url)
+        self.connections: Final = _pool_of(self.address)
+        self.client: Final = Redis(connection_pool=self.connections)
+
+    def docket(self, name: str) -> Docket:
+        """A docket, not entered, that uses this pool and none of its own."""
+        return _PooledDocket(name, self)
+
+    async def aclose(self) -> None:
+        """Close all connections, those in use included. It can be used again."""
+        await self.connections.close_all()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+
+class _Waiting(ConnectionPool):
+    """A pool whose users wait for a connection when all are in use.
+
+    redis-py's own one that waits miscounts its connections in `db.client.connection.count`, and knows no Sentinel.
+    """
+
+    def __init__(self, *, timeout: float, max_connections: int, **kwargs: Any) -> None:
+        super().__init__(max_connections=max_connections, **kwargs)
+        self._timeout = timeout
+        self._waiters: deque[asyncio.Future[None]] = deque()
+        self._gauges: _Gauges | None = None
+
+    async def get_connection(self, command_name: str | None = None, *keys: Any, **options: Any) -> AbstractConnection:
+        del command_name, keys, options  # redis-py passes them no more
+        if self._gauges is None:
+            self._gauges = _Gauges(get_pool_name(self), self.max_connections)
+        began = time.monotonic()
+        while True:
+            try:
+                connection: AbstractConnection = await super().get_connection()  # type: ignore[no-untyped-call]
+            except MaxConnectionsError:
+                await self._freed(began + self._timeout)
+            else:
+                await record_connection_wait_time(get_pool_name(self), time.monotonic() - began)
+                return connection
+
+    async def release(self, connection: AbstractConnection) -> None:
+        try:
+            await super().release(connection)
+        finally:  # a cancelled release has freed its place all the same
+            self._wake_one()
+
+    async def close_all(self) -> None:
+        """Close all connections, and count them no more."""
+        await self.disconnect()
+        if self._gauges is not None:
+            self._gauges.close()
+            self._gauges = None
+
+    async def _freed(self, until: float) -> None:
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        gauges = self._gauges
+        if gauges is not None:
+            gauges.waiting(1)
+        try:
+            async with asyncio.timeout(until - time.monotonic()):
+                await self._place(waiter)
+        except TimeoutError:
+            await record_connection_timeout(get_pool_name(self))
+            raise MaxConnectionsError(f"all {self.max_connections} connections are in use") from None
+        finally:
+            if gauges is not None:
+                gauges.waiting(-1)
+
+    async def _place(self, waiter: asyncio.Future[None]) -> None:
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if not waiter.cancelled():
+                self._wake_one()  # it was woken already: the place is somebody else's now
+            raise
+
+    def _wake_one(self) -> None:
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+
+
+class _WaitingForPrimary(_Waiting, SentinelConnectionPool):
+    """The same, of connections to the primary that Sentinels name."""
+
+    async def get_master_address(self) -> Any:
+        with suppress_instrumentation():  # the question is no part of whatever work needs the connection
+            return await super().get_master_address()  # type: ignore[no-untyped-call]
+
+    async def close_all(self) -> None:
+        await super().close_all()
+        for sentinel in self.sentinel_manager.sentinels:
+            await sentinel.aclose()
+
+
+def _pool_of(address: RedisAddress) -> _Waiting:
+    options: dict[str, Any] = {**_DEFAULTS, **address.options}
+    if not address.sentinels:
+        kind = SSLConnection if address.tls else UnixDomainSocketConnection if "path" in options else Connection
+        return _Waiting(connection_class=kind, **options)
+    limits = {"socket_timeout": _SENTINEL_SECONDS, "socket_connect_timeout": _SENTINEL_SECONDS, "protocol": 2}
+    # A Sentinel that is gone is passed over at once: the next one knows as much.
+    asking = {**limits, **address.sentinel_options, "ssl": address.tls, "retry": Retry(NoBackoff(), 0)}
+    host, port = address.service, address.sentinels[0][1]  # what metrics call it: the pool's server changes
+    sentinel: Any = Sentinel(list(address.sentinels), sentinel_kwargs=asking)  # type: ignore[no-untyped-call]
+    return _WaitingForPrimary(
+        service_name=address.service, sentinel_manager=sentinel, ssl=address.tls, host=host, port=port, **options
+    )
+
+
+class _Gauges:
+    """What redis-py doesn't tell of a pool: how many connections it may have, and how many wait for one."""
+
+    def __init__(self, name: str, most: int) -> None:
+        meter = current_telemetry().meter_provider.get_meter("weaver_ai")
+        self._most = most
+        self._attributes = AttributeBuilder.build_connection_attributes(pool_name=name)
+        self._max = meter.create_up_down_counter(
+            "db.client.connection.max", "{connection}", "Connections that the pool may have."
+        )
+        self._pending = meter.create_up_down_counter(
+            "db.client.connection.pending_requests", "{request}", "Requests that wait for a connection."
+        )
+        self._max.add(most, self._attributes)
+        self._pending.add(0, self._attributes)
+
+    def waiting(self, more: int) -> None:
+        self._pending.add(more, self._attributes)
+
+    def close(self) -> None:
+        self._max.add(-self._most, self._attributes)
+
+
+class _PooledDocket(Docket):
+    """A docket that is given its connections; its own way makes five pools of each URL."""
+
+    def __init__(self, name: str, pool: RedisPool) -> None:
+        # Nothing is kept of a turn that has been taken: what there is to know is in the task's record.
+        super().__init__(
+            name, url="redis://", execution_ttl=timedelta(0), result_storage=RedisStore(client=pool.client)
+        )
+        self._redis = _Lent(pool)
+        self.url = None  # type: ignore[assignment] # strikes, which nothing here uses, stay in the process then
+
+
+class _Lent(RedisConnection):
+    """docket's view of a pool that isn't its own to close."""
+
+    def __init__(self, pool: RedisPool) -> None:
+        super().__init__("redis://")
+        self._pool = pool
+
+    async def __aenter__(self) -> Self:
+        self._connection_pool = self._pubsub_pool = self._pool.connections
+        self._client = self._pool.client
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        self._connection_pool = self._pubsub_pool = self._client = None
