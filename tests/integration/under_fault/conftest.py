@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any, TypeAlias
@@ -58,6 +59,18 @@ def desk() -> Weaver:
     async def echo(run: Run, input: str) -> str:  # noqa: A002
         """Says it again."""
         return input
+
+    async def wait(seconds: float) -> str:
+        """Takes its time."""
+        await asyncio.sleep(seconds)
+        return "waited"
+
+    weaver.agent(Agent(MODELS["openai"], name="patient", tools=[wait], defer_model_check=True))
+
+    @weaver.workflow("wait")
+    async def wait_for(run: Run, input: float) -> str:  # noqa: A002
+        """Waits."""
+        return await wait(input)
 
     return weaver
 

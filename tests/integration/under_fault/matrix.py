@@ -279,3 +279,91 @@ SHARES: Final = (
         rest="delivered, counted as `exported`",
     ),
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClockCase:
+    """What a clock does to the gateway.
+
+    Attributes:
+        id: by which a test knows it.
+        what: in words.
+        said: as a test says it.
+        problem: what the client is told; None: `user` says what it sees.
+        user: in words.
+        trace: what it shows.
+    """
+
+    id: str
+    what: str
+    said: str
+    user: str = ""
+    problem: Problem | None = None
+    trace: str
+
+
+CLOCK: Final = (
+    ClockCase(
+        id="ahead",
+        what="the wall clock is ahead",
+        said="skewed_clock(3600)",
+        user="the answer; times in it are an hour ahead, and nothing times out",
+        trace="times that are an hour ahead, durations that are right",
+    ),
+    ClockCase(
+        id="behind",
+        what="the wall clock is behind",
+        said="skewed_clock(-3600)",
+        user="the answer; times in it are an hour behind, and nothing lasts longer",
+        trace="times that are an hour behind, durations that are right",
+    ),
+    ClockCase(
+        id="put-back",
+        what="the wall clock is put back in the middle of a run",
+        said="skewed_clock(-3600)",
+        user="the answer",
+        trace="spans that were open end before they began; no error",
+    ),
+    ClockCase(
+        id="run-timeout",
+        what="a run's time is over",
+        said="frozen_clock.advance(120)",
+        problem=Problem(504, "run-timeout"),
+        trace="`run-timeout` as `error.type` of the workflow or agent and of what it waited for",
+    ),
+    ClockCase(
+        id="provider-timeout",
+        what="a provider's time is over",
+        said="frozen_clock`, `faults.openai.slow(600)",
+        problem=Problem(504, "provider-timeout"),
+        trace="`chat {model}` that lasts `WEAVER_PROVIDER_TIMEOUT_SECONDS`, to the second",
+    ),
+    ClockCase(
+        id="back-off",
+        what="a provider says when to come again, with `WEAVER_PROVIDER_MAX_RETRIES=1`",
+        said="frozen_clock`, `faults.openai.status(429, retry_after=7).on_call(1)",
+        user="the answer, seven seconds later",
+        trace="two HTTP spans below `chat {model}`, seven seconds apart",
+    ),
+    ClockCase(
+        id="key-expires",
+        what="the day of an `Idempotency-Key` is over",
+        said="frozen_clock.advance(86_400)",
+        user="202 and another task; a second before, the same one",
+        trace="a `submit` for each of the two tasks",
+    ),
+    ClockCase(
+        id="task-expires",
+        what="a finished task's `WEAVER_TASK_TTL_SECONDS` are over",
+        said="frozen_clock.advance(3600)",
+        problem=Problem(404, "task-not-found"),
+        trace="no error: not to know a task is none",
+    ),
+    ClockCase(
+        id="silence",
+        what="a stream has nothing to say for a while",
+        said="frozen_clock.advance(15)",
+        user="a comment that keeps the connection, and then the answer",
+        trace="no error",
+    ),
+)
