@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from collections.abc import Mapping
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Final, Self
@@ -16,10 +17,14 @@ from opentelemetry.instrumentation.utils import suppress_instrumentation
 from redis.asyncio import ConnectionPool, Redis, SSLConnection, UnixDomainSocketConnection
 from redis.asyncio.connection import AbstractConnection, Connection
 from redis.asyncio.observability.recorder import record_connection_timeout, record_connection_wait_time
-from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
-from redis.backoff import NoBackoff
+from redis.asyncio.sentinel import (
+    Sentinel,
+    SentinelConnectionPool,
+    SentinelManagedConnection,
+    SentinelManagedSSLConnection,
+)
 from redis.exceptions import MaxConnectionsError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.observability.attributes import AttributeBuilder, get_pool_name
 
 from weaver_ai.tasks.redis_address import RedisAddress
@@ -31,7 +36,7 @@ _SENTINEL_SECONDS: Final = 1.0
 _DEFAULTS: Final = {
     "max_connections": 50,
     "timeout": 5.0,
-    # Nothing that is asked of Redis takes longer; without a limit a reader would wait for a frozen one for good.
+    # Nothing that is asked of Redis takes longer; without a limit a worker would wait for a frozen one for good.
     "socket_timeout": 5.0,
     "socket_connect_timeout": 5.0,
     # hiredis leaks a little memory for each message of a subscription in version 3.
@@ -157,16 +162,76 @@ class _WaitingForPrimary(_Waiting, SentinelConnectionPool):
 def _pool_of(address: RedisAddress) -> _Waiting:
     options: dict[str, Any] = {**_DEFAULTS, **address.options}
     if not address.sentinels:
-        kind = SSLConnection if address.tls else UnixDomainSocketConnection if "path" in options else Connection
-        return _Waiting(connection_class=kind, **options)
-    limits = {"socket_timeout": _SENTINEL_SECONDS, "socket_connect_timeout": _SENTINEL_SECONDS, "protocol": 2}
-    # A Sentinel that is gone is passed over at once: the next one knows as much.
-    asking = {**limits, **address.sentinel_options, "ssl": address.tls, "retry": Retry(NoBackoff(), 0)}
-    host, port = address.service, address.sentinels[0][1]  # what metrics call it: the pool's server changes
-    sentinel: Any = Sentinel(list(address.sentinels), sentinel_kwargs=asking)  # type: ignore[no-untyped-call]
+        kind = _Tls if address.tls else _Unix if "path" in options else _Tcp
+        return _Waiting(connection_class=kind, **_patient(options))
+    sentinels: Any = Sentinel([])  # type: ignore[no-untyped-call]
+    sentinels.sentinels = [_sentinel(address, host, port) for host, port in address.sentinels]
     return _WaitingForPrimary(
-        service_name=address.service, sentinel_manager=sentinel, ssl=address.tls, host=host, port=port, **options
+        service_name=address.service,
+        sentinel_manager=sentinels,
+        connection_class=_PrimaryTls if address.tls else _PrimaryTcp,
+        # What metrics call it: the server itself changes.
+        host=address.service,
+        port=address.sentinels[0][1],
+        **_patient(options),
     )
+
+
+def _sentinel(address: RedisAddress, host: str, port: int) -> Redis:
+    """A client of one Sentinel. One that doesn't answer is passed over soon: the next one knows as much."""
+    limits = {"reply_seconds": _SENTINEL_SECONDS, "socket_connect_timeout": _SENTINEL_SECONDS, "protocol": 2}
+    options = {**limits, **address.sentinel_options, "host": host, "port": port, "socket_timeout": None}
+    return Redis.from_pool(ConnectionPool(connection_class=_Tls if address.tls else _Tcp, **options))
+
+
+def _patient(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {**options, "reply_seconds": options["socket_timeout"], "socket_timeout": None}
+
+
+class _Impatient(AbstractConnection):
+    """A connection that gives a reply up after a while.
+
+    redis-py's own `socket_timeout` is left unset: with it, redis-py sends through `asyncio.wait_for`, which on Python
+    3.11 may swallow a cancellation, and a worker that is told to end then never does.
+    """
+
+    def __init__(self, *, reply_seconds: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._reply_seconds = reply_seconds
+
+    async def read_response(
+        self,
+        disable_decoding: bool = False,
+        timeout: float | None = None,  # noqa: ASYNC109 # redis-py's signature
+        **kwargs: Any,
+    ) -> Any:
+        if timeout is not None:  # a subscriber has a patience of its own
+            return await super().read_response(disable_decoding, timeout, **kwargs)
+        try:
+            async with asyncio.timeout(self._reply_seconds):
+                return await super().read_response(disable_decoding, **kwargs)  # cancelled, it closes the connection
+        except TimeoutError:
+            raise RedisTimeoutError(f"no reply within {self._reply_seconds:g} s") from None
+
+
+class _Tcp(_Impatient, Connection):
+    pass
+
+
+class _Tls(_Impatient, SSLConnection):
+    pass
+
+
+class _Unix(_Impatient, UnixDomainSocketConnection):
+    pass
+
+
+class _PrimaryTcp(_Impatient, SentinelManagedConnection):
+    pass
+
+
+class _PrimaryTls(_Impatient, SentinelManagedSSLConnection):
+    pass
 
 
 class _Gauges:
