@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
@@ -25,8 +26,11 @@ from weaver_ai.gateway.service import Service
 from weaver_ai.gateway.shutdown import Budget, drain_before_exit
 from weaver_ai.settings import Settings
 from weaver_ai.tasks import EmbeddedEngine, Engine
-from weaver_ai.tasks.choose import redis_engine
+from weaver_ai.tasks.choose import redis_engine, redis_pool
 from weaver_ai.telemetry import Telemetry, configure_telemetry, fastapi_telemetry, instrument_all, log_info, log_warning
+
+if TYPE_CHECKING:
+    from weaver_ai.tasks.docket_engine import DocketEngine
 
 __all__ = ["create_app"]
 
@@ -74,7 +78,7 @@ def create_app(
         ttl_seconds=settings.task_ttl_seconds,
         unwind_seconds=budget.unwind,
     )
-    redis = _redis_check(settings)
+    redis = _redis_check(settings, own)
     checks: dict[str, Check] = checks_of(engine, telemetry)
     if redis is not None:
         checks["redis"] = redis
@@ -122,11 +126,10 @@ def create_app(
     return app
 
 
-def _redis_check(settings: Settings) -> RedisCheck | None:
-    url = "" if settings.redis_url is None else settings.redis_url.get_secret_value()
-    if not url or "+sentinel://" in url:  # redis-py makes no client from such a URL; the engine says how Redis is
-        return None
-    return RedisCheck(url)
+def _redis_check(settings: Settings, engine: DocketEngine | None) -> RedisCheck | None:
+    if engine is not None:
+        return RedisCheck(engine.redis)
+    return None if settings.redis_url is None else RedisCheck(redis_pool(settings))
 
 
 def _middleware(settings: Settings) -> list[Middleware]:

@@ -7,16 +7,13 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from opentelemetry.instrumentation.utils import suppress_instrumentation
-
 from weaver_ai.agents import ProviderStatus
-from weaver_ai.errors import MissingExtra
 from weaver_ai.gateway.schemas import Component
 from weaver_ai.tasks import Engine
 from weaver_ai.telemetry import Telemetry
 
 if TYPE_CHECKING:
-    from redis.asyncio import Redis
+    from weaver_ai.tasks.redis_pool import RedisPool
 
 __all__ = ["Check", "RedisCheck", "checks_of", "is_degraded", "providers_of", "survey"]
 
@@ -80,39 +77,20 @@ def _provider(status: ProviderStatus) -> Component:
 
 
 class RedisCheck:
-    """Pings a Redis, with a client that is made at the first ping and closed by `aclose`."""
+    """Pings a Redis over the connections that the engine has, or over some of its own, which `aclose` closes."""
 
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._client: Redis | None = None
+    def __init__(self, redis: RedisPool) -> None:
+        self._redis = redis
 
     async def __call__(self) -> Component:
-        try:
-            from redis.exceptions import RedisError  # noqa: PLC0415 # an optional part
-        except ImportError:
-            return Component(state="down", reason=MissingExtra("WEAVER_REDIS_URL", "redis").message)
         began = time.perf_counter()
-        try:
-            with suppress_instrumentation():  # a probe is no work: it stays out of the traces
-                await self._connected().ping()
-        except (RedisError, OSError, ValueError) as error:  # ValueError: a URL that no client can be made from
-            return Component(state="down", reason=f"the ping failed: {type(error).__name__}")
+        if (trouble := await self._redis.trouble()) is not None:
+            return Component(state="down", reason=f"the ping failed: {trouble}")
         return Component(state="ok", latency_ms=_milliseconds(time.perf_counter() - began))
 
-    def _connected(self) -> Redis:
-        from redis.asyncio import Redis  # noqa: PLC0415 # an optional part
-
-        if self._client is None:
-            self._client = Redis.from_url(
-                self._url, socket_connect_timeout=_TIMEOUT_SECONDS, socket_timeout=_TIMEOUT_SECONDS
-            )
-        return self._client
-
     async def aclose(self) -> None:
-        """Close the client, if one was made."""
-        if self._client is not None:
-            await self._client.aclose()
-            self._client = None
+        """Close the connections."""
+        await self._redis.aclose()
 
 
 def _milliseconds(seconds: float) -> float:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from weaver_ai.errors import MissingExtra, SettingsError
 from weaver_ai.settings import Settings
@@ -13,10 +12,9 @@ from weaver_ai.tasks.engine import TaskHandler
 
 if TYPE_CHECKING:
     from weaver_ai.tasks.docket_engine import DocketEngine
+    from weaver_ai.tasks.redis_pool import RedisPool
 
-__all__ = ["redis_engine", "shown_redis"]
-
-_SCHEMES = frozenset({"redis", "rediss", "redis+sentinel", "rediss+sentinel", "unix"})
+__all__ = ["redis_engine", "redis_pool", "shown_redis"]
 
 
 def redis_engine(
@@ -31,19 +29,13 @@ def redis_engine(
 
     Raises:
         MissingExtra: what it needs isn't installed.
-        SettingsError: no Redis is set, or its URL isn't one.
+        SettingsError: no Redis is set, or its URL can't be used.
     """
-    if settings.redis_url is None:
-        raise SettingsError("no Redis is set", hint="give --redis redis://host:6379, or set WEAVER_REDIS_URL")
-    if find_spec("docket") is None or find_spec("redis") is None:
-        raise MissingExtra("WEAVER_REDIS_URL", "redis")
-    url = settings.redis_url.get_secret_value()
-    if url.partition("://")[0] not in _SCHEMES:
-        raise SettingsError("WEAVER_REDIS_URL is no URL of a Redis", hint="for instance redis://localhost:6379/0")
+    _check(settings)
     from weaver_ai.tasks.docket_engine import DocketEngine  # noqa: PLC0415 # an optional part
 
     return DocketEngine(
-        url,
+        _url(settings),
         handler,
         concurrency=settings.task_concurrency if concurrency is None else concurrency,
         queue_size=settings.task_queue_size,
@@ -54,7 +46,32 @@ def redis_engine(
     )
 
 
+def redis_pool(settings: Settings) -> RedisPool:
+    """Connections to the settings' Redis, for who has no engine on it; not connected.
+
+    Raises:
+        MissingExtra: what it needs isn't installed.
+        SettingsError: no Redis is set, or its URL can't be used.
+    """
+    _check(settings)
+    from weaver_ai.tasks.redis_pool import RedisPool  # noqa: PLC0415 # an optional part
+
+    return RedisPool(_url(settings))
+
+
 def shown_redis(settings: Settings) -> str:
-    """The settings' Redis for people: without user and password."""
-    parts = urlsplit("" if settings.redis_url is None else settings.redis_url.get_secret_value())
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    """The settings' Redis for people: without user, password and options."""
+    from weaver_ai.tasks.redis_address import RedisAddress  # noqa: PLC0415 # an optional part
+
+    return RedisAddress.parse(_url(settings)).shown
+
+
+def _check(settings: Settings) -> None:
+    if settings.redis_url is None:
+        raise SettingsError("no Redis is set", hint="give --redis redis://host:6379, or set WEAVER_REDIS_URL")
+    if find_spec("docket") is None or find_spec("redis") is None:
+        raise MissingExtra("WEAVER_REDIS_URL", "redis")
+
+
+def _url(settings: Settings) -> str:
+    return "" if settings.redis_url is None else settings.redis_url.get_secret_value()

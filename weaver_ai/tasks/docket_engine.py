@@ -19,6 +19,7 @@ from weaver_ai.tasks.engine import DrainReport, EngineHealth, TaskHandler
 from weaver_ai.tasks.news import News
 from weaver_ai.tasks.payloads import fingerprint_of, json_value, position_of
 from weaver_ai.tasks.record import TaskEvent, TaskRecord, TaskRequest, TaskState
+from weaver_ai.tasks.redis_pool import RedisPool
 from weaver_ai.tasks.redis_records import Accepted, Beat, RedisRecords, Survey, unavailable
 from weaver_ai.tasks.turns import Turns
 from weaver_ai.tasks.worker import TaskWorker, persist
@@ -69,7 +70,8 @@ class DocketEngine:
         self._queue_size = queue_size
         self._lease_seconds = lease_seconds
         self._unwind_seconds = unwind_seconds
-        self._turns = Turns(url, prefix)
+        self.redis: Final = RedisPool(url)
+        self._turns = Turns(self.redis, prefix)
         self.records: Final = RedisRecords(
             self._turns.docket, prefix=prefix, ttl_seconds=ttl_seconds, max_events=max_events
         )
@@ -94,6 +96,7 @@ class DocketEngine:
         if self._stack is not None:
             return
         self._stack = AsyncExitStack()
+        await self._stack.enter_async_context(self.redis)
         await self._stack.enter_async_context(self._turns.docket)
         listening = asyncio.create_task(self._news.listen(), name="weaver task news")
         self._stack.push_async_callback(_ended, listening)

@@ -23,11 +23,12 @@ from redis.asyncio.sentinel import (
     SentinelManagedConnection,
     SentinelManagedSSLConnection,
 )
-from redis.exceptions import MaxConnectionsError
+from redis.exceptions import MaxConnectionsError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.observability.attributes import AttributeBuilder, get_pool_name
 
 from weaver_ai.tasks.redis_address import RedisAddress
+from weaver_ai.tasks.redis_trouble import trouble
 from weaver_ai.telemetry import current_telemetry
 
 __all__ = ["RedisPool"]
@@ -63,6 +64,15 @@ class RedisPool:
     def docket(self, name: str) -> Docket:
         """A docket, not entered, that uses this pool and none of its own."""
         return _PooledDocket(name, self)
+
+    async def trouble(self) -> str | None:
+        """Why a ping fails, for people; None when it doesn't. It is in no trace."""
+        try:
+            with suppress_instrumentation():
+                await self.client.execute_command("PING")  # type: ignore[no-untyped-call]
+        except (RedisError, OSError) as error:
+            return trouble(error)
+        return None
 
     async def aclose(self) -> None:
         """Close all connections, those in use included. It can be used again."""

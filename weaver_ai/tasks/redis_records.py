@@ -30,6 +30,7 @@ from weaver_ai.tasks.record import (
     TaskState,
     state_of,
 )
+from weaver_ai.tasks.redis_trouble import trouble
 
 __all__ = ["Accepted", "Beat", "EventPage", "Heartbeat", "RedisRecords", "Survey", "Sweep"]
 
@@ -381,7 +382,7 @@ class RedisRecords:
 def unavailable(error: BaseException) -> EngineUnavailable:
     """What callers are told when Redis isn't there; nothing of its address."""
     return EngineUnavailable(
-        f"the task engine's Redis can't be used: {type(error).__name__}",
+        f"the task engine's Redis can't be used: {trouble(error)}",
         hint="agents and workflows still run; tasks can be submitted when it is back",
         retry_after=_RETRY_AFTER,
     )

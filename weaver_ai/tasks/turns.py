@@ -15,12 +15,13 @@ from typing import Any, Final
 from uuid import uuid4
 
 import docket.worker
-from docket import Docket, Execution, Worker
+from docket import Execution, Worker
 from opentelemetry import trace
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.trace import INVALID_SPAN, Span, Tracer
 from redis.exceptions import RedisError
 
+from weaver_ai.tasks.redis_pool import RedisPool
 from weaver_ai.tasks.redis_records import unavailable
 
 __all__ = ["TurnTaker", "Turns"]
@@ -40,9 +41,8 @@ async def weaver_turn(ticket: str) -> None:
 class Turns:
     """The turns of one prefix."""
 
-    def __init__(self, url: str, prefix: str) -> None:
-        # Nothing is kept of a turn that has been taken: what there is to know is in the task's record.
-        self.docket: Final = Docket(name=f"{prefix}-turns", url=url, execution_ttl=timedelta(0))
+    def __init__(self, redis: RedisPool, prefix: str) -> None:
+        self.docket: Final = redis.docket(f"{prefix}-turns")
         self.docket.register(weaver_turn, names=[TURN])
 
     async def add(self, ticket: str) -> None:
