@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import json
-import re
 import socket
 import subprocess
 import time
@@ -19,40 +18,13 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.contract.telemetry_process import BACKENDS, Outcome, run_scenario
+from tests.contract.telemetry_process import BACKENDS, run_scenario
+from tests.contract.telemetry_recording import Recorded
 from tests.contract.telemetry_scenarios import FAKE_KEY, FAKE_TOKEN
-from tests.fixtures.otlp_receiver import Log, OtlpReceiver, tree
-from weaver_ai.spans.model import Span
+from tests.fixtures.otlp_receiver import tree
 from weaver_ai.telemetry import names
 
-MISSING = "Logfire not available - install with: pip install 'weaver-ai[logfire]'"
 VOLATILE = {"gen_ai.agent.call.id", "gen_ai.conversation.id", "gen_ai.tool.call.id", "server.port", "network.peer.port"}
-
-
-@pytest.fixture
-def receiver() -> Iterator[OtlpReceiver]:
-    with OtlpReceiver() as running:
-        yield running
-
-
-class Recorded:
-    """What one backend exported in one scenario."""
-
-    def __init__(self, scenario: str, backend: str, where: Path, **env: str) -> None:
-        with OtlpReceiver() as receiver:
-            self.outcome: Outcome = run_scenario(scenario, backend, where, {**receiver.env, **env})
-        self.spans = sorted(receiver.spans, key=lambda span: (span.start, span.name))
-        self.logs = receiver.logs
-        self.metrics = sorted(set(receiver.metrics))
-        self.bodies = receiver.bodies
-
-    def one(self, name: str) -> Span:
-        (found,) = [span for span in self.spans if span.name == name]
-        return found
-
-    def log(self, body: str) -> Log:
-        (found,) = [log for log in self.logs if log.body == body]
-        return found
 
 
 @functools.cache
@@ -394,123 +366,6 @@ class TestSecrets:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-class TestModes:
-    def test_development_has_a_console_and_no_network(self, backend: str, tmp_path: Path) -> None:
-        outcome = run_scenario("mode", backend, tmp_path, {"WEAVER_LOGFIRE_TOKEN": FAKE_TOKEN})
-        lines = _without_times(outcome.console, outcome.result["name"])
-        assert lines == [
-            "INFO all is well  trace=<id>",
-            "WARN something is odd  trace=<id>",
-            "root  <time>",
-            "├─ child  <time>",
-            "└─ broken  <time>  ValueError: no such thing",
-        ]
-        assert outcome.result["health"]["state"] == "off"
-        assert outcome.files == ()
-
-    def test_colours_are_for_terminals(self, backend: str, tmp_path: Path) -> None:
-        outcome = run_scenario("mode", backend, tmp_path, {"FORCE_COLOR": "1"})
-        assert "\x1b[31mbroken\x1b[0m" in outcome.console
-        assert "\x1b[" not in run_scenario("mode", backend, tmp_path, {"FORCE_COLOR": "1", "NO_COLOR": "1"}).console
-
-    def test_staging_has_a_console_and_exports(self, backend: str, tmp_path: Path) -> None:
-        recording = Recorded("mode", backend, tmp_path, WEAVER_TELEMETRY_ENVIRONMENT="staging")
-        assert "└─ broken" in recording.outcome.console
-        assert [span.name for span in recording.spans] == ["root", "child", "broken"]
-        assert {span.resource["deployment.environment.name"] for span in recording.spans} == {"staging"}
-
-    def test_production_says_only_what_is_wrong(self, backend: str, tmp_path: Path) -> None:
-        recording = Recorded("mode", backend, tmp_path, WEAVER_TELEMETRY_ENVIRONMENT="production")
-        assert _without_times(recording.outcome.console, recording.outcome.result["name"]) == [
-            "WARN something is odd  trace=<id>",
-            "ERROR broken  <time>  ValueError: no such thing  trace=<id>",
-        ]
-        assert [span.name for span in recording.spans] == ["root", "child", "broken"]
-        assert len(recording.logs) == 2
-
-    @pytest.mark.parametrize("switch", [{"WEAVER_TELEMETRY_ENABLED": "false"}, {"OTEL_SDK_DISABLED": "true"}])
-    def test_disabled_installs_nothing(self, backend: str, tmp_path: Path, switch: dict[str, str]) -> None:
-        recording = Recorded("mode", backend, tmp_path, **switch)
-        assert recording.outcome.result == {
-            "name": "off",
-            "enabled": False,
-            "provider": "ProxyTracerProvider",
-            "logfire": False,
-            "health": {
-                "state": "off",
-                "queued": 0,
-                "exported": 0,
-                "dropped": 0,
-                "failed": 0,
-                "reason": None,
-                "latency": None,
-            },
-            "prometheus": "# telemetry is off (WEAVER_TELEMETRY_ENABLED=false)",
-            "flushed": True,
-        }
-        assert recording.outcome.console == "something is odd\n"
-        assert recording.bodies == []
-
-    def test_a_missing_logfire_is_said_once(self, backend: str, tmp_path: Path) -> None:
-        outcome = run_scenario("reconfigure", backend, tmp_path)
-        assert outcome.console.count(MISSING) == (1 if backend == "opentelemetry" else 0)
-
-
-class TestLogfireCloud:
-    def test_it_gets_spans_logs_metrics_and_open_spans_redacted(self, tmp_path: Path) -> None:
-        with OtlpReceiver() as cloud:
-            outcome = run_scenario("secrets", "logfire", tmp_path, _cloud(cloud.url))
-        ended = [span for span in cloud.spans if span.attributes["logfire.span_type"] == "span"]
-        assert [span.name for span in ended] == ["call with [redacted]"]
-        assert [log.body for log in cloud.logs] == ["logged [redacted]", "failed", "the key is [redacted]"]
-        assert "weaver.telemetry.export.dropped" in cloud.metrics
-        for secret in (FAKE_KEY, FAKE_TOKEN, "hunter2", "s3cr3t-value", "correct-horse"):
-            assert not any(secret.encode() in body for body in cloud.bodies), secret
-        assert outcome.files == ()
-
-    def test_its_health_is_known(self, tmp_path: Path) -> None:
-        with OtlpReceiver() as cloud:
-            health = run_scenario("mode", "logfire", tmp_path, _cloud(cloud.url)).result["health"]
-        assert (health["state"], health["failed"], health["reason"]) == ("ok", 0, None)
-        assert health["exported"] >= 1
-
-    def test_a_refusal_is_known_too(self, tmp_path: Path) -> None:
-        with OtlpReceiver() as cloud:
-            cloud.refuses = 401
-            health = run_scenario("mode", "logfire", tmp_path, _cloud(cloud.url)).result["health"]
-        assert (health["state"], health["reason"]) == ("degraded", "Logfire answered 401 Unauthorized")
-
-    @pytest.mark.parametrize(
-        ("env", "line", "advice"),
-        [
-            (
-                {"WEAVER_LOGFIRE_TOKEN": FAKE_TOKEN},
-                "WEAVER_LOGFIRE_TOKEN is set, but nothing is sent to Logfire",
-                "set WEAVER_LOGFIRE_SEND_TO_CLOUD=true, or remove the token",
-            ),
-            (
-                {"WEAVER_LOGFIRE_SEND_TO_CLOUD": "true"},
-                "WEAVER_LOGFIRE_SEND_TO_CLOUD is true, but there is no token",
-                "set WEAVER_LOGFIRE_TOKEN to a write token of the project",
-            ),
-            (
-                {"WEAVER_LOGFIRE_SEND_TO_CLOUD": "true", "WEAVER_LOGFIRE_TOKEN": FAKE_TOKEN},
-                "nothing is sent to Logfire in development",
-                "set WEAVER_TELEMETRY_ENVIRONMENT=staging or production to send",
-            ),
-        ],
-    )
-    def test_a_token_without_the_switch_or_the_reverse_is_said(
-        self, tmp_path: Path, env: dict[str, str], line: str, advice: str
-    ) -> None:
-        with OtlpReceiver() as cloud:
-            outcome = run_scenario("mode", "logfire", tmp_path, {**env, "LOGFIRE_BASE_URL": cloud.url})
-        assert outcome.console.splitlines()[0] == f"{line}: {advice}"
-        assert cloud.bodies == []
-        assert FAKE_TOKEN not in outcome.console
-
-
-@pytest.mark.parametrize("backend", BACKENDS)
 class TestReconfiguring:
     def test_what_stays_and_what_changes(self, record: Any, backend: str) -> None:
         recording = record("reconfigure", backend)
@@ -545,78 +400,3 @@ class TestReconfiguring:
         assert [(link.trace_id, link.span_id) for link in server.links] == [("ab" * 16, "cd" * 8)]
         task = recording.one("task later")
         assert (task.trace_id, task.parent_id, task.links) == (server.trace_id, server.span_id, ())
-
-
-@pytest.mark.parametrize("backend", BACKENDS)
-class TestBadExporters:
-    """The queue takes 2048 items of each kind; the scenario makes 3000."""
-
-    def test_a_dead_endpoint_costs_no_request(self, backend: str, tmp_path: Path) -> None:
-        with socket.socket() as unused:
-            unused.bind(("127.0.0.1", 0))
-            url = f"http://127.0.0.1:{unused.getsockname()[1]}"
-            outcome = run_scenario("dead", backend, tmp_path, {"OTEL_EXPORTER_OTLP_ENDPOINT": url})
-        self._check(outcome)
-        assert outcome.console.count("Traceback") == 0
-
-    def test_a_slow_endpoint_neither(self, backend: str, tmp_path: Path, receiver: OtlpReceiver) -> None:
-        receiver.holds = 30.0
-        outcome = run_scenario("dead", backend, tmp_path, {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url})
-        self._check(outcome)
-
-    def _check(self, outcome: Outcome) -> None:
-        result = outcome.result
-        assert result["flushed"] is False
-        assert result["slowest"] < 2.0
-        assert 0.9 < result["flush_seconds"] < 3.0
-        assert result["shutdown_seconds"] < 4.0
-        health = result["health"]
-        assert health["state"] == "degraded"
-        assert health["exported"] == 0
-        assert health["queued"] <= 4096
-        assert health["dropped"] > 0
-        assert outcome.seconds < 20
-
-    def test_the_end_of_a_process_sends_what_is_queued(self, backend: str, tmp_path: Path) -> None:
-        recording = Recorded("ending", backend, tmp_path, OTEL_BSP_SCHEDULE_DELAY="60000")
-        assert [span.name for span in recording.spans] == ["last"]
-        assert [log.body for log in recording.logs] == ["words"]
-
-    def test_the_end_of_a_process_waits_for_nobody_long(
-        self, backend: str, tmp_path: Path, receiver: OtlpReceiver
-    ) -> None:
-        receiver.holds = 60.0
-        env = _cloud(receiver.url) if backend == "logfire" else {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url}
-        outcome = run_scenario("ending", backend, tmp_path, env)
-        assert 4 < outcome.ended - outcome.result < 9  # 5 for the flush; an exporter that is waited for takes 10
-
-    def test_a_refusing_endpoint_is_said_once(self, backend: str, tmp_path: Path, receiver: OtlpReceiver) -> None:
-        receiver.refuses = 400
-        outcome = run_scenario("dead", backend, tmp_path, receiver.env)
-        health = outcome.result["health"]
-        assert 6000 <= health["failed"] + health["dropped"] < 6010  # what is said of it, below, is records as well
-        assert outcome.result["health"]["reason"] == "the exporter could not deliver"
-        for signal in ("traces", "logs"):
-            line = f"export of {signal} fails: the exporter could not deliver; requests go on, telemetry is lost"
-            assert outcome.console.count(line) == 1
-
-
-def _cloud(url: str) -> dict[str, str]:
-    return {
-        "WEAVER_TELEMETRY_ENVIRONMENT": "staging",
-        "WEAVER_LOGFIRE_SEND_TO_CLOUD": "true",
-        "WEAVER_LOGFIRE_TOKEN": FAKE_TOKEN,
-        "LOGFIRE_BASE_URL": url,
-    }
-
-
-def _without_times(console: str, name: str) -> list[str]:
-    lines = console.splitlines()
-    if name == "opentelemetry":
-        assert lines.pop(0) == MISSING
-    if lines and lines[0].startswith("WEAVER_LOGFIRE_TOKEN"):
-        lines.pop(0)
-    text = "\n".join(line.strip() for line in lines)
-    text = re.sub(r"(?m)^\d\d:\d\d:\d\d\.\d{3} ", "", text)
-    text = re.sub(r"\d+\.\d+ m?s\b", "<time>", text)
-    return re.sub(r"trace=[0-9a-f]{32}", "trace=<id>", text).splitlines()
