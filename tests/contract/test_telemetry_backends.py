@@ -7,11 +7,6 @@ from __future__ import annotations
 
 import functools
 import json
-import socket
-import subprocess
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +18,9 @@ from tests.contract.telemetry_recording import Recorded
 from tests.contract.telemetry_scenarios import FAKE_KEY, FAKE_TOKEN
 from tests.fixtures.otlp_receiver import tree
 from weaver_ai.telemetry import names
+from weaver_ai.testing.fakes.redis.real import RedisServer
+
+pytest_plugins = ["tests.fixtures.redis_server"]
 
 VOLATILE = {"gen_ai.agent.call.id", "gen_ai.conversation.id", "gen_ai.tool.call.id", "server.port", "network.peer.port"}
 
@@ -309,9 +307,10 @@ def test_weavers_own_attributes_are_those_of_the_registry(record: Any, scenario:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_redis_has_spans_and_metrics_of_its_connection_pool(backend: str, tmp_path: Path) -> None:
-    with _redis_server(tmp_path) as port:
-        recording = Recorded("redis", backend, tmp_path, REDIS_PORT=str(port))
+def test_redis_has_spans_and_metrics_of_its_connection_pool(
+    backend: str, tmp_path: Path, redis_server: RedisServer
+) -> None:
+    recording = Recorded("redis", backend, tmp_path, REDIS_PORT=str(redis_server.port))
     caller = recording.one("caller")
     assert [(span.name, span.parent_id) for span in recording.spans[1:]] == [
         ("SET", caller.span_id),
@@ -319,24 +318,6 @@ def test_redis_has_spans_and_metrics_of_its_connection_pool(backend: str, tmp_pa
     ]
     assert {"db.client.connection.count", "db.client.connection.create_time"} <= set(recording.metrics)
     assert "# TYPE db_client_connection_count gauge" in recording.outcome.result
-
-
-@contextmanager
-def _redis_server(where: Path) -> Iterator[int]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-    command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(where)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
-        try:
-            for _ in range(200):
-                with socket.socket() as probe:
-                    if probe.connect_ex(("127.0.0.1", port)) == 0:
-                        break
-                time.sleep(0.05)
-            yield port
-        finally:
-            server.terminate()
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

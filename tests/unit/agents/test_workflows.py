@@ -92,6 +92,16 @@ async def run(runner: Runner, value: object = "hi", options: RunOptions | None =
         return await runner.run(runner.weaver.find("flow"), value, options, **rest)
 
 
+async def wait_to_be_cancelled(entered: asyncio.Event, cancelled: asyncio.Event) -> ModelResponse:
+    entered.set()
+    try:
+        await asyncio.sleep(PATIENCE)
+    except asyncio.CancelledError:
+        cancelled.set()
+        raise
+    raise AssertionError("nobody cancelled it")
+
+
 async def routed(run: Run, text: str) -> str:
     kind = await run("classify", text)
     answer = await run(kind.output.team, text)
@@ -219,13 +229,7 @@ async def test_one_that_fails_cancels_the_others_and_is_the_only_error(recorded:
         if said(messages) == "fail":
             await waiting.wait()
             raise ModelHTTPError(503, "m", body="a secret")
-        waiting.set()
-        try:
-            await asyncio.sleep(PATIENCE)
-        except asyncio.CancelledError:
-            cancelled.set()
-            raise
-        raise AssertionError
+        return await wait_to_be_cancelled(waiting, cancelled)
 
     weaver = Weaver("desk")
     weaver.agent(Agent(FunctionModel(model, model_name="m"), name="a"))
@@ -406,13 +410,7 @@ def waiting_desk() -> tuple[Weaver, asyncio.Event, asyncio.Event]:
     entered, cancelled = asyncio.Event(), asyncio.Event()
 
     async def wait(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
-        entered.set()
-        try:
-            await asyncio.sleep(PATIENCE)
-        except asyncio.CancelledError:
-            cancelled.set()
-            raise
-        raise AssertionError
+        return await wait_to_be_cancelled(entered, cancelled)
 
     weaver = Weaver("desk")
     weaver.agent(Agent(FunctionModel(wait, model_name="m"), name="a"))
