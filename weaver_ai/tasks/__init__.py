@@ -11,19 +11,23 @@ from weaver_ai.tasks.record import (
     TaskRequest,
     TaskState,
 )
+from weaver_ai.tasks.retry import TRANSIENT, Retry, TaskPolicy
 
 __all__ = [
     "FINISHED_STATES",
+    "TRANSIENT",
     "DrainReport",
     "EmbeddedEngine",
     "Engine",
     "EngineHealth",
     "Priority",
+    "Retry",
     "TaskContext",
     "TaskError",
     "TaskEvent",
     "TaskHandler",
     "TaskOutcome",
+    "TaskPolicy",
     "TaskRecord",
     "TaskRequest",
     "TaskState",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager, suppress
 from datetime import UTC, datetime
-from typing import Final
+from random import random
+from typing import Final, Literal
 from uuid import uuid4
 
 from pydantic import JsonValue
@@ -17,16 +18,21 @@ from weaver_ai.errors import Draining, EngineUnavailable, IdempotencyConflict, Q
 from weaver_ai.tasks import tracing
 from weaver_ai.tasks.engine import DrainReport, EngineHealth, TaskHandler
 from weaver_ai.tasks.news import News
-from weaver_ai.tasks.payloads import fingerprint_of, json_value, position_of
+from weaver_ai.tasks.payloads import fingerprint_of, position_of
 from weaver_ai.tasks.record import TaskEvent, TaskRecord, TaskRequest, TaskState
+from weaver_ai.tasks.redis_answers import Accepted, Beat, Survey
 from weaver_ai.tasks.redis_pool import RedisPool
-from weaver_ai.tasks.redis_records import Accepted, Beat, RedisRecords, Survey, unavailable
+from weaver_ai.tasks.redis_records import RedisRecords, unavailable
+from weaver_ai.tasks.retry import TaskPolicy
+from weaver_ai.tasks.schedule import Times, accepted, retry_of, times_of
+from weaver_ai.tasks.serving import Serving
 from weaver_ai.tasks.turns import Turns
 from weaver_ai.tasks.worker import TaskWorker, persist
 
 __all__ = ["DocketEngine"]
 
-_OUTAGE_SECONDS: Final = 3.0
+_OUTAGE_SECONDS: Final = 6.0  # two without Redis, and its start on a busy machine
+_OUTAGE_PAUSE: Final = 0.4
 _LOOK_AGAIN_SECONDS: Final = 0.5
 _STUCK_SECONDS: Final = 10.0
 _HEALTH_SECONDS: Final = 0.8  # who asks for health waits a second
@@ -48,7 +54,9 @@ class DocketEngine:
         max_events: events kept of a task; the oldest go first.
         lease_seconds: how long a worker may be silent until its tasks are given to others.
         unwind_seconds: how long a cancelled task has until nobody waits for it any more.
-        capabilities: that the handler has, for those who look at the workers.
+        capabilities: whose tasks are run here; none named: every one's.
+        policies: how tasks of a capability are run, where that isn't the default; looked up when it is needed.
+        chance: draws a number from 0 to 1 for each pause before a retry.
     """
 
     name = "weaver_docket"
@@ -66,16 +74,19 @@ class DocketEngine:
         lease_seconds: float = 5.0,
         unwind_seconds: float = 5.0,
         capabilities: Sequence[str] = (),
+        policies: Mapping[str, TaskPolicy] | None = None,
+        chance: Callable[[], float] = random,
     ) -> None:
         self._queue_size = queue_size
         self._lease_seconds = lease_seconds
         self._unwind_seconds = unwind_seconds
         self.redis: Final = RedisPool(url)
-        self._turns = Turns(self.redis, prefix)
+        self._serving = Serving(tuple(capabilities), policies)
+        self._turns = Turns(self.redis, prefix, self._serving.group)
         self.records: Final = RedisRecords(
             self._turns.docket, prefix=prefix, ttl_seconds=ttl_seconds, max_events=max_events
         )
-        self._news = News(self._turns.docket, f"{prefix}:news")
+        self._news = News(self._turns.docket, f"{prefix}:news", self._prime)
         self._worker = None
         if handler is not None:
             self._worker = TaskWorker(
@@ -86,7 +97,8 @@ class DocketEngine:
                 concurrency=concurrency,
                 lease_seconds=lease_seconds,
                 unwind_seconds=unwind_seconds,
-                capabilities=capabilities,
+                serving=self._serving,
+                chance=chance,
             )
         self._stack: AsyncExitStack | None = None
         self._drain: asyncio.Task[DrainReport] | None = None
@@ -97,7 +109,8 @@ class DocketEngine:
             return
         self._stack = AsyncExitStack()
         await self._stack.enter_async_context(self.redis)
-        await self._stack.enter_async_context(self._turns.docket)
+        await self._stack.enter_async_context(self._turns)
+        await self._prime()
         listening = asyncio.create_task(self._news.listen(), name="weaver task news")
         self._stack.push_async_callback(_ended, listening)
         if self._worker is not None:
@@ -113,21 +126,14 @@ class DocketEngine:
         fingerprint = fingerprint_of(request)
         if (known := await self._known(request, fingerprint)) is not None:
             return known
+        now = datetime.now(UTC)
+        times = times_of(request, now)
+        retry = retry_of(request, self._serving.policy(request.capability))
         task_id = uuid4().hex
-        with tracing.submitting(self.name, task_id, request) as traceparent:
+        with tracing.submitting(self.name, task_id, request, times.delay) as traceparent:
             self._refuse_if_closed()
-            record = TaskRecord(
-                id=task_id,
-                capability=request.capability,
-                input=json_value(request.input),
-                priority=request.priority,
-                metadata={key: json_value(value) for key, value in request.metadata.items()},
-                idempotency_key=request.idempotency_key,
-                created_at=datetime.now(UTC),
-                traceparent=traceparent,
-                trace_id=tracing.trace_id_of(traceparent),
-            )
-            return await self._accept(record, fingerprint)
+            record = accepted(task_id, request, now, times=times, retry=retry, traceparent=traceparent)
+            return await self._accept(record, fingerprint, times)
 
     async def status(self, task_id: str) -> TaskRecord:
         return await self.records.read(task_id)
@@ -147,8 +153,9 @@ class DocketEngine:
 
     async def cancel(self, task_id: str) -> TaskRecord:
         with self._refusals_noted():
-            if (ticket := await self.records.cancel(task_id)) is not None:
-                await self._turns.interrupt(ticket)
+            before, ticket, groups = await self.records.cancel(task_id)
+            if before in {"running", "scheduled"} and ticket:
+                await self._turns.interrupt(ticket, groups)
         return await self.result(task_id, timeout_seconds=self._unwind_seconds)
 
     async def events(self, task_id: str, *, after: str | None = None) -> AsyncIterator[TaskEvent]:
@@ -189,17 +196,22 @@ class DocketEngine:
             state="ok" if reason is None else "degraded",
             reason=reason,
             latency=latency,
-            queued=sum(survey.queued.values()),
+            queued=survey.queued,
+            scheduled=survey.scheduled,
             running=survey.running,
             detail={
-                "queued": dict[str, JsonValue](survey.queued.items()),
+                "waiting": dict[str, JsonValue](survey.by_capability()),
                 "workers": [_worker(beat, self._lease_seconds) for beat in survey.workers],
             },
         )
 
     async def failed(self, limit: int = 100) -> list[TaskRecord]:
         """Dead letters: the tasks that failed and can still be read, the latest first."""
-        return await self.records.failed(limit)
+        return await self.records.listed("failed", limit)
+
+    async def waiting(self, state: Literal["scheduled", "queued"], limit: int = 100) -> list[TaskRecord]:
+        """Tasks that wait for their time, or for a place, in the order of their turn."""
+        return await self.records.listed(state, limit)
 
     async def past_events(self, task_id: str) -> list[TaskEvent]:
         """The events that a task has had so far and that are kept."""
@@ -213,9 +225,8 @@ class DocketEngine:
     async def retry(self, task_id: str) -> TaskState:
         """Put a failed task back; gives the state that it had, for a task in another state is left alone."""
         with self._refusals_noted():
-            before = await self.records.retry(task_id)
-            if before == "failed":
-                await self._turns.add(uuid4().hex)
+            before, groups = await self.records.retry(task_id)
+            await self._turns.add(uuid4().hex, groups)
         return before
 
     async def _known(self, request: TaskRequest, fingerprint: str) -> TaskRecord | None:
@@ -230,25 +241,31 @@ class DocketEngine:
                 raise _conflict(key)
             return await self.records.read(known[1])
 
-        return await persist(look, _OUTAGE_SECONDS)
+        return await persist(look, _OUTAGE_SECONDS, _OUTAGE_PAUSE)
 
-    async def _accept(self, record: TaskRecord, fingerprint: str) -> TaskRecord:
+    async def _prime(self) -> None:
+        """Load the scripts of a submission: the first one after a start of Redis would meet an error else."""
+        with suppress(EngineUnavailable):
+            await self.records.prime()
+            await self._turns.prime()
+
+    async def _accept(self, record: TaskRecord, fingerprint: str, times: Times) -> TaskRecord:
         """Take the task and add its turn, as often as a short outage needs: both have the task's own id."""
 
         async def take() -> TaskRecord:
-            accepted = await self.records.accept(record, fingerprint, self._queue_size)
-            if accepted.record is not None:
-                await self._turns.add(record.id)
+            answer = await self.records.accept(record, fingerprint, times, self._queue_size)
+            if answer.record is not None:
+                await self._turns.add(record.id, answer.groups, times.delay)
                 self._refused = None
-                return accepted.record
-            if accepted.known is not None:
-                return await self.records.read(accepted.known)
-            if accepted.verdict == "conflict":
+                return answer.record
+            if answer.known is not None:
+                return await self.records.read(answer.known)
+            if answer.verdict == "conflict":
                 raise _conflict(record.idempotency_key or "")
-            raise await self._full(accepted)
+            raise await self._full(answer)
 
         with self._refusals_noted():
-            return await persist(take, _OUTAGE_SECONDS)
+            return await persist(take, _OUTAGE_SECONDS, _OUTAGE_PAUSE)
 
     @contextmanager
     def _refusals_noted(self) -> Iterator[None]:
@@ -267,10 +284,10 @@ class DocketEngine:
             self._refused = None
         return self._refused
 
-    async def _full(self, accepted: Accepted) -> QueueFull:
+    async def _full(self, answer: Accepted) -> QueueFull:
         places = sum(beat.concurrency for beat in (await self.records.survey()).workers) or 1
-        seconds = round(min(max(accepted.mean_seconds * accepted.waiting / places, 1.0), 60.0), 1)
-        return QueueFull(f"{accepted.waiting} tasks are waiting already", retry_after=seconds)
+        seconds = round(min(max(answer.mean_seconds * answer.waiting / places, 1.0), 60.0), 1)
+        return QueueFull(f"{answer.waiting} tasks are waiting already", retry_after=seconds)
 
     def _refuse_if_closed(self) -> None:
         if self._drain is not None:
@@ -282,12 +299,19 @@ class DocketEngine:
         return DrainReport() if self._worker is None else await self._worker.drain(grace_seconds)
 
     def _trouble(self, survey: Survey) -> str | None:
-        if sum(survey.queued.values()) >= self._queue_size:
+        if survey.queued + survey.scheduled >= self._queue_size:
             return "the queue is full"
         states = {beat.name: worker_state(beat, self._lease_seconds) for beat in survey.workers}
         bad = [f"the worker {name} is {state}" for name, state in states.items() if state in {"silent", "stuck"}]
         if not set(states.values()) & {"ok"}:
             bad.insert(0, "no worker takes tasks")
+        else:
+            takers = [beat for beat in survey.workers if states[beat.name] == "ok"]
+            bad += [
+                f"no worker serves {capability!r}, for which {number} {'task waits' if number == 1 else 'tasks wait'}"
+                for capability, number in survey.by_capability().items()
+                if not any(beat.serves(capability) for beat in takers)
+            ]
         return "; ".join(bad) or None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
@@ -21,11 +21,17 @@ class News:
     """Wakes those who wait for events of a task.
 
     A word may get lost, as Redis' channels have it: who waits looks again after a while in any case.
+
+    Args:
+        docket: has the connections.
+        channel: that is listened to when nobody waits.
+        connected: called whenever Redis is there, at first and again after each outage.
     """
 
-    def __init__(self, docket: Docket, channel: str) -> None:
+    def __init__(self, docket: Docket, channel: str, connected: Callable[[], Awaitable[None]]) -> None:
         self._docket = docket
         self._channel = channel
+        self._connected = connected
         self._waiting: dict[str, set[asyncio.Event]] = {}
         self._pubsub: Any = None  # redis-py's methods of it are untyped
 
@@ -58,6 +64,7 @@ class News:
             pubsub: Any = redis.pubsub()
             try:
                 await pubsub.subscribe(self._channel, *self._waiting)
+                await self._connected()
                 self._pubsub = pubsub
                 for channel in list(self._waiting):  # what happened meanwhile went unheard
                     self._wake(channel)

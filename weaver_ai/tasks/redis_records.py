@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any, Final, Literal, TypeAlias
 
 from docket import Docket
@@ -19,28 +19,42 @@ from redis.exceptions import RedisError
 
 from weaver_ai.errors import EngineUnavailable, StepChanged, TaskNotFound, WeaverError, WorkerLost
 from weaver_ai.tasks import redis_scripts as scripts
+from weaver_ai.tasks.attempt import retrying
 from weaver_ai.tasks.engine import TaskOutcome
+from weaver_ai.tasks.lines import PRIORITIES
 from weaver_ai.tasks.payloads import CANCELLED, IDEMPOTENCY_SECONDS
 from weaver_ai.tasks.record import (
     FINISHED_STATES,
-    Priority,
     TaskError,
-    TaskEvent,
     TaskRecord,
     TaskState,
     state_of,
 )
+from weaver_ai.tasks.redis_answers import (
+    Accepted,
+    Claimed,
+    Counted,
+    EventPage,
+    Heartbeat,
+    Survey,
+    event_of,
+    fields_of,
+    names_of,
+    survey_of,
+    time_of,
+)
 from weaver_ai.tasks.redis_trouble import trouble
+from weaver_ai.tasks.schedule import DEADLINE_EXCEEDED, Spent, Times
+from weaver_ai.tasks.serving import Serving
 
-__all__ = ["Accepted", "Beat", "EventPage", "Heartbeat", "RedisRecords", "Survey", "Sweep"]
+__all__ = ["ListedState", "RedisRecords", "unavailable"]
 
 Verdict: TypeAlias = Literal["ok", "stop", "lost"]
+ListedState: TypeAlias = Literal["failed", "scheduled", "queued"]
 
-_PRIORITIES: Final[tuple[Priority, ...]] = ("high", "normal", "low")
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_WAITING: Final = frozenset({"queued", "scheduled"})
 _PAGE: Final = 200
 _MAX_LOSSES: Final = 3
-_FORGET_SECONDS: Final = 60.0
 _REPLY_SECONDS: Final = 5.0
 _RETRY_AFTER: Final = 5.0
 
@@ -51,69 +65,9 @@ _LOST: Final = TaskError.of(
     )
 )
 _OUTCOME: Final[TypeAdapter[TaskOutcome]] = TypeAdapter(TaskOutcome)
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """What came of a submission.
-
-    Attributes:
-        record: the task as it was accepted.
-        known: the task that the idempotency key stands for.
-        waiting: how many tasks wait, when that is too many; `mean_seconds` is how long one took lately.
-    """
-
-    verdict: Literal["accepted", "known", "conflict", "full"]
-    record: TaskRecord | None = None
-    known: str | None = None
-    waiting: int = 0
-    mean_seconds: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Heartbeat:
-    """What a worker says of itself. `idle_seconds`: since it last asked for work; a stuck one has stopped to ask."""
-
-    concurrency: int
-    running: int
-    idle_seconds: float
-    draining: bool
-    capabilities: Sequence[str] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Beat(Heartbeat):
-    """A heartbeat as others see it; `age_seconds` ago."""
-
-    name: str
-    age_seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Sweep:
-    """What a look over all tasks found."""
-
-    queued: int
-    running: int
-    taken_back: int
-
-
-@dataclass(frozen=True, slots=True)
-class Survey:
-    """How many tasks wait, by priority, and run; and the workers' heartbeats."""
-
-    queued: Mapping[Priority, int]
-    running: int
-    workers: tuple[Beat, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class EventPage:
-    """Some events of a task, and how many it has had; `ended` when no more will come."""
-
-    events: tuple[TaskEvent, ...]
-    count: int
-    ended: bool
+_SPENT: Final[TypeAdapter[Spent]] = TypeAdapter(Spent)
+_ERROR: Final[TypeAdapter[TaskError]] = TypeAdapter(TaskError)
+_ANY: Final = "*"
 
 
 class RedisRecords:
@@ -130,23 +84,37 @@ class RedisRecords:
         self._max_events = max_events
         self._scripts: dict[str, AsyncScript] = {}
 
-    async def accept(self, record: TaskRecord, fingerprint: str, queue_size: int) -> Accepted:
+    async def accept(self, record: TaskRecord, fingerprint: str, times: Times, queue_size: int) -> Accepted:
         """Take a task unless its key is known or the queue is full. Doing it again with the same id changes nothing."""
-        verdict, detail = await self._script(
+        told: dict[str, JsonValue] = {"priority": record.priority}
+        if times.delay > 0:
+            told["delay_seconds"] = round(times.delay, 3)
+        verdict, detail, *groups = await self._script(
             scripts.ACCEPT,
             record.id,
             record.priority,
+            record.capability,
             record.to_json(),
             fingerprint,
             record.idempotency_key or "",
             int(IDEMPOTENCY_SECONDS),
             queue_size,
-            to_json({"priority": record.priority}),
+            to_json(told),
+            _us(times.delay),
+            "" if times.deadline is None else _us(times.deadline),
             quiet=False,
         )
         match verdict:
             case b"accepted":
-                return Accepted("accepted", record=record.but(created_at=_time(detail)))
+                created, state, start, due, deadline = detail
+                taken = record.but(
+                    created_at=time_of(created),
+                    state=state.decode(),
+                    not_before=start and time_of(start),
+                    next_attempt_at=due and time_of(due),
+                    deadline=deadline and time_of(deadline),
+                )
+                return Accepted("accepted", record=taken, groups=names_of(groups[0]))
             case b"known":
                 return Accepted("known", known=detail.decode())
             case b"full":
@@ -169,36 +137,74 @@ class RedisRecords:
         Raises:
             TaskNotFound: there is no such task, or its record has expired.
         """
-        return self._record(task_id, await self._run(lambda redis: redis.hgetall(self._key("task", task_id))))
+        record = self._record(task_id, await self._look(task_id))
+        if await self._expired(task_id, record.state, record.deadline):
+            return self._record(task_id, await self._look(task_id))
+        return record
 
-    async def claim(self, worker: str, ticket: str, lease_seconds: float) -> TaskRecord | None:
-        """The most urgent task that waits, from now on this worker's; None when none waits."""
-        claimed = await self._script(scripts.CLAIM, worker, ticket, _ms(lease_seconds))
+    async def claim(self, worker: str, ticket: str, lease_seconds: float, serving: Serving) -> Claimed | None:
+        """The most urgent task that waits and may run here, from now on this worker's; None when none does."""
+        claimed = await self._script(
+            scripts.CLAIM,
+            worker,
+            serving.group,
+            ticket,
+            _ms(lease_seconds),
+            *_OVERDUE,
+            *self._ttls(),
+            *serving.arguments(),
+        )
         if claimed is None:
             return None
-        task_id, pairs = claimed
-        fields = dict(zip(pairs[::2], pairs[1::2], strict=True)) if isinstance(pairs, list) else pairs
-        return self._record(task_id.decode(), fields)
+        task_id, pairs, now = claimed
+        fields = fields_of(pairs)
+        record = self._record(task_id.decode(), fields)
+        left = None if record.deadline is None else (record.deadline - time_of(now)).total_seconds()
+        return Claimed(record, _SPENT.validate_json(fields.get(b"spent", b"{}")), left)
 
-    async def finish(self, record: TaskRecord, outcome: TaskOutcome) -> bool:
-        """Close an attempt's task; False when the task has been given to another attempt."""
-        return await self._counted(
-            scripts.FINISH,
-            record,
-            state_of(outcome.error),
-            to_json(asdict(outcome)),
-            _told(outcome.error),
-            *self._ttls(),
+    async def finish(self, record: TaskRecord, outcome: TaskOutcome, *, limited: bool = False) -> Counted:
+        """Close an attempt's task; `limited` says that there may be others that wait for its end."""
+        return Counted.of(
+            *await self._script(
+                scripts.FINISH,
+                record.id,
+                record.attempts,
+                state_of(outcome.error),
+                to_json(_told_of(outcome)),
+                _told(outcome.error),
+                *self._ttls(),
+                int(limited),
+            )
         )
 
-    async def release(self, record: TaskRecord) -> bool:
-        """Put an attempt's task back to the head of its queue; False when it isn't this attempt's any more."""
-        reply = await self._script(
-            scripts.RELEASE, record.id, record.attempts, to_json({"reason": "its worker shuts down"})
+    async def put_off(
+        self, record: TaskRecord, pause: float, spent: Spent, error: TaskError, ticket: str, *, limited: bool = False
+    ) -> Counted:
+        """Let another attempt follow a failed one, after `pause` seconds and with the turn `ticket`."""
+        return Counted.of(
+            *await self._script(
+                scripts.PUT_OFF,
+                record.id,
+                record.attempts,
+                _us(pause),
+                to_json(asdict(spent)),
+                to_json(asdict(error)),
+                to_json(dict(retrying(record, error, pause))),
+                ticket,
+                int(limited),
+            )
         )
-        if reply == 2:  # noqa: PLR2004 # the script's word for a task that is to be cancelled
+
+    async def release(self, record: TaskRecord) -> Counted:
+        """Put an attempt's task back to where it stood in its line."""
+        counted = Counted.of(
+            *await self._script(
+                scripts.RELEASE, record.id, record.attempts, to_json({"reason": "its worker shuts down"})
+            )
+        )
+        if counted.word == "stop":
             await self.finish(record, TaskOutcome(error=CANCELLED))
-        return bool(reply == 1)
+        return counted
 
     async def emit(self, record: TaskRecord, kind: str, data: Mapping[str, JsonValue]) -> bool:
         """Add an event of an attempt; False when its task has been given to another."""
@@ -213,52 +219,70 @@ class RedisRecords:
         found = await self._run(lambda redis: redis.hgetall(self._key("steps", task_id)))
         return {step.decode(): from_json(value) for step, value in found.items()}
 
-    async def cancel(self, task_id: str) -> str | None:
-        """Close a task that waits, and mark one that runs; gives the ticket of one that runs.
+    async def cancel(self, task_id: str) -> tuple[TaskState, str, tuple[str, ...]]:
+        """Close a task that waits, and mark one that runs; gives the state it had, its ticket, and who has its turn.
 
         Raises:
             TaskNotFound: there is no such task, or its record has expired.
         """
-        outcome = to_json(asdict(TaskOutcome(error=CANCELLED)))
+        outcome = to_json(_told_of(TaskOutcome(error=CANCELLED)))
         reply = await self._script(scripts.CANCEL, task_id, outcome, _told(CANCELLED), *self._ttls())
         if reply is None:
             raise _not_found(task_id)
-        state, ticket = reply
-        return ticket.decode() if state == b"running" else None
+        state, ticket, groups = reply
+        return state.decode(), ticket.decode(), names_of(groups)
 
     async def beat(
-        self, worker: str, heartbeat: Heartbeat, running: Iterable[TaskRecord], lease_seconds: float
+        self,
+        worker: str,
+        heartbeat: Heartbeat,
+        running: Iterable[TaskRecord],
+        lease_seconds: float,
+        serving: Serving,
     ) -> list[Verdict]:
-        """Tell that a worker lives, and renew the leases of what it runs."""
+        """Tell that a worker lives and what it serves, and renew the leases of what it runs."""
+        served = [] if heartbeat.draining else list(serving.capabilities or (_ANY,))
         attempts = [value for record in running for value in (record.id, record.attempts)]
-        told = await self._script(scripts.BEAT, worker, to_json(asdict(heartbeat)), _ms(lease_seconds), *attempts)
+        told = await self._script(
+            scripts.BEAT,
+            worker,
+            to_json(asdict(heartbeat)),
+            _ms(lease_seconds),
+            serving.group,
+            len(served),
+            *served,
+            *attempts,
+        )
         return [verdict.decode() for verdict in told]
 
     async def leave(self, worker: str) -> None:
         """Forget a worker that ends in order."""
         await self._run(lambda redis: redis.hdel(f"{self._prefix}:workers", worker))
 
-    async def sweep(self, *, take_back: bool) -> Sweep:
-        """Count the tasks; with `take_back`, give those of silent workers to others."""
-        queued, running, taken = await self._script(
+    async def sweep(self, serving: Serving, *, take_back: bool) -> int:
+        """See to what is due; with `take_back`, give tasks of silent workers to others.
+
+        Gives how many tasks wait that may run where these capabilities are served.
+        """
+        ready: int = await self._script(
             scripts.SWEEP,
             int(take_back),
             _MAX_LOSSES,
-            to_json(asdict(TaskOutcome(error=_LOST))),
+            to_json(_told_of(TaskOutcome(error=_LOST))),
             _told(_LOST),
-            to_json(asdict(TaskOutcome(error=CANCELLED))),
+            to_json(_told_of(TaskOutcome(error=CANCELLED))),
             _told(CANCELLED),
+            *_OVERDUE,
             *self._ttls(),
-            _ms(_FORGET_SECONDS),
             int(self._ttl_seconds),
+            *serving.arguments(),
         )
-        return Sweep(queued, running, taken)
+        return ready
 
-    async def first_of_sweepers(self, worker: str, seconds: float) -> bool:
-        """Whether this worker is the one that sweeps in the next `seconds`."""
-        taken = await self._run(
-            lambda redis: redis.set(f"{self._prefix}:sweeper", worker, nx=True, px=max(1, _ms(seconds)))
-        )
+    async def first_of_sweepers(self, worker: str, serving: Serving, seconds: float) -> bool:
+        """Whether this worker is the one of its group that sweeps in the next `seconds`."""
+        key = self._key("sweeper", serving.group)
+        taken = await self._run(lambda redis: redis.set(key, worker, nx=True, px=max(1, _ms(seconds))))
         return bool(taken)
 
     async def events(self, task_id: str, position: int) -> EventPage:
@@ -268,56 +292,74 @@ class RedisRecords:
             TaskNotFound: there is no such task, or its record has expired.
         """
 
-        async def look(redis: Redis) -> tuple[list[bytes | None], list[tuple[bytes, dict[bytes, bytes]]]]:
+        async def look(redis: Redis) -> tuple[list[Any], list[tuple[bytes, dict[bytes, bytes]]]]:
             async with redis.pipeline(transaction=True) as pipeline:
-                pipeline.hmget(self._key("task", task_id), ["state", "events"])
+                pipeline.hmget(self._key("task", task_id), ["state", "events", "deadline"])
                 pipeline.xrange(self._key("events", task_id), min=f"{position + 1}-0", count=_PAGE)
                 held, entries = await pipeline.execute()
                 return held, entries
 
-        (state, count), entries = await self._run(look)
+        (state, count, deadline), entries = await self._run(look)
         if state is None or count is None:
             raise _not_found(task_id)
-        events = tuple(_event(entry_id, fields) for entry_id, fields in entries)
+        if await self._expired(task_id, state.decode(), None if deadline is None else time_of(deadline)):
+            (state, count, _), entries = await self._run(look)
+        events = tuple(event_of(entry_id, fields) for entry_id, fields in entries)
         reached = int(events[-1].id) if events else position
         return EventPage(events, int(count), state.decode() in FINISHED_STATES and reached >= int(count))
 
     async def survey(self) -> Survey:
         """The tasks and the workers, as counts and heartbeats."""
+        return survey_of(await self._script(scripts.SURVEY))
 
-        async def look(redis: Redis) -> list[Any]:
-            async with redis.pipeline(transaction=True) as pipeline:
-                pipeline.time()
-                pipeline.hgetall(f"{self._prefix}:workers")
-                pipeline.zcard(f"{self._prefix}:running")
-                for priority in _PRIORITIES:
-                    pipeline.llen(self._key("queue", priority))
-                return list(await pipeline.execute())
-
-        (seconds, micros), beats, running, *lengths = await self._run(look)
-        now = seconds * 1_000_000 + micros
-        workers = (_beat(name.decode(), value, now) for name, value in sorted(beats.items()))
-        return Survey(dict(zip(_PRIORITIES, lengths, strict=True)), running, tuple(workers))
+    async def prime(self) -> None:
+        """Let Redis know the script of a submission, the only one whose calls are in a request's trace."""
+        await self._run(lambda redis: redis.script_load(scripts.ACCEPT))
 
     async def try_write(self) -> None:
         """Write something of no meaning, that is gone in a second."""
         await self._run(lambda redis: redis.set(f"{self._prefix}:write", b"", px=1000))
 
-    async def failed(self, limit: int) -> list[TaskRecord]:
-        """The dead letters that can still be read, the latest first."""
-        ids = await self._run(lambda redis: redis.zrevrange(f"{self._prefix}:failed", 0, limit - 1))
+    async def listed(self, state: ListedState, limit: int) -> list[TaskRecord]:
+        """Tasks in that state in the order of their turn; of the failed those that can still be read, latest first."""
         records = []
-        for task_id in ids:
+        for task_id in await self._ids(state, limit):
             try:
-                records.append(await self.read(task_id.decode()))
+                record = await self.read(task_id.decode())
             except TaskNotFound:
                 continue  # it expired between the two looks
+            if record.state == state:
+                records.append(record)
         return records
 
-    async def retry(self, task_id: str) -> TaskState:
-        """Put a failed task back to the end of its queue; gives the state that it had, and changes no other.
+    async def _ids(self, state: ListedState, limit: int) -> list[bytes]:
+        if state == "queued":
+            return await self._queued_ids(limit)
+        key = f"{self._prefix}:{state}"
+        found: list[bytes] = await self._run(lambda redis: redis.zrange(key, 0, limit - 1, desc=state == "failed"))
+        return found
 
-        Its finished steps aren't run again, unless it failed because they have changed.
+    async def _queued_ids(self, limit: int) -> list[bytes]:
+        found: list[bytes] = []
+        lines = (await self.survey()).lines
+        for priority in PRIORITIES:
+            entries: list[tuple[float, bytes]] = []
+            for key in (
+                self._key("line", f"{priority}:{line.capability}") for line in lines if line.priority == priority
+            ):
+                entries += await self._heads(key, limit)
+            found += [task_id for _, task_id in sorted(entries)]
+        return found[:limit]
+
+    async def _heads(self, line: str, limit: int) -> list[tuple[float, bytes]]:
+        pairs = await self._run(lambda redis: redis.zrange(line, 0, limit - 1, withscores=True))
+        return [(place, task_id) for task_id, place in pairs]
+
+    async def retry(self, task_id: str) -> tuple[TaskState, tuple[str, ...]]:
+        """Put a failed task back to the end of its line; gives the state that it had, and the groups that serve it.
+
+        It has all its retries again, and no deadline. Its finished steps aren't run again, unless it failed because
+        they have changed. A task in another state is left alone.
 
         Raises:
             TaskNotFound: there is no such task, or its record has expired.
@@ -325,11 +367,11 @@ class RedisRecords:
         error = (await self.read(task_id)).error
         # Steps that a workflow no longer takes would fail it again.
         anew = error is not None and error.code == StepChanged.code
-        before = await self._script(scripts.RETRY, task_id, to_json({"reason": "put back by hand"}), int(anew))
-        if before is None:
+        answer = await self._script(scripts.RETRY, task_id, to_json({"reason": "put back by hand"}), int(anew))
+        if answer is None:
             raise _not_found(task_id)
-        state: TaskState = before.decode()
-        return state
+        before, groups = answer
+        return before.decode(), names_of(groups)
 
     def channel(self, task_id: str) -> str:
         """Where the numbers of a task's new events are published."""
@@ -343,6 +385,16 @@ class RedisRecords:
 
     async def _counted(self, script: str, record: TaskRecord, *arguments: Any) -> bool:
         return bool(await self._script(script, record.id, record.attempts, *arguments))
+
+    async def _look(self, task_id: str) -> dict[bytes, bytes]:
+        found: dict[bytes, bytes] = await self._run(lambda redis: redis.hgetall(self._key("task", task_id)))
+        return found
+
+    async def _expired(self, task_id: str, state: TaskState, deadline: datetime | None) -> bool:
+        """Close a task that waits beyond its deadline: there may be no worker to do it."""
+        if deadline is None or state not in _WAITING or datetime.now(UTC) < deadline:
+            return False
+        return bool(await self._script(scripts.EXPIRE, task_id, *_OVERDUE, *self._ttls()))
 
     async def _script(self, script: str, *arguments: Any, quiet: bool = True) -> Any:
         async def ask(redis: Redis) -> Any:
@@ -366,16 +418,25 @@ class RedisRecords:
         if not fields:
             raise _not_found(task_id)
         outcome = _OUTCOME.validate_json(fields.get(b"outcome", b"{}"))
-        return TaskRecord.from_json(fields[b"request"]).but(
+        used: TaskOutcome | Spent = outcome
+        if outcome.usage is None and outcome.cost is None:
+            used = _SPENT.validate_json(fields.get(b"spent", b"{}"))
+        record = TaskRecord.from_json(fields[b"request"])
+        return record.but(
             state=fields[b"state"].decode(),
             attempts=int(fields[b"attempts"]),
-            created_at=_time(fields[b"created"]),
-            started_at=_time(fields[b"started"]) if b"started" in fields else None,
-            finished_at=_time(fields[b"finished"]) if b"finished" in fields else None,
+            created_at=time_of(fields[b"created"]),
+            started_at=_time_in(fields, b"started"),
+            finished_at=_time_in(fields, b"finished"),
             result=outcome.result if outcome.error is None else None,
             error=outcome.error,
-            usage=outcome.usage,
-            cost=outcome.cost,
+            usage=used.usage,
+            cost=used.cost,
+            not_before=_time_in(fields, b"start"),
+            deadline=_time_in(fields, b"deadline"),
+            retried=int(fields.get(b"retried", b"0")),
+            next_attempt_at=_time_in(fields, b"due"),
+            last_error=_ERROR.validate_json(fields[b"last_error"]) if b"last_error" in fields else None,
         )
 
 
@@ -396,23 +457,21 @@ def _told(error: TaskError | None) -> bytes:
     return to_json({} if error is None else {"code": error.code, "message": error.message})
 
 
-def _event(entry_id: bytes, fields: Mapping[bytes, bytes]) -> TaskEvent:
-    return TaskEvent(
-        id=entry_id.decode().partition("-")[0],
-        type=fields[b"type"].decode(),
-        time=_time(fields[b"time"]),
-        data=from_json(fields[b"data"]),
-    )
+def _told_of(outcome: TaskOutcome) -> dict[str, Any]:
+    """What is kept of an outcome."""
+    return {name: value for name, value in asdict(outcome).items() if not name.startswith("kept_")}
 
 
-def _beat(name: str, value: bytes, now: int) -> Beat:
-    seen, _, told = value.partition(b" ")
-    return Beat(name=name, age_seconds=max(0.0, (now - int(seen)) / 1_000_000), **from_json(told))
-
-
-def _time(micros: bytes) -> datetime:
-    return _EPOCH + timedelta(microseconds=int(micros))
+def _time_in(fields: Mapping[bytes, bytes], name: bytes) -> datetime | None:
+    return time_of(fields[name]) if name in fields else None
 
 
 def _ms(seconds: float) -> int:
     return round(seconds * 1000)
+
+
+def _us(seconds: float) -> int:
+    return round(seconds * 1_000_000)
+
+
+_OVERDUE: Final = (to_json(_told_of(TaskOutcome(error=DEADLINE_EXCEEDED))), _told(DEADLINE_EXCEEDED))

@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Self
 from uuid import uuid4
 
 import docket.worker
-from docket import Execution, Worker
+from docket import Docket, Execution, Worker
+from docket.execution import schedule_many
 from opentelemetry import trace
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.trace import INVALID_SPAN, Span, Tracer
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from weaver_ai.tasks.redis_pool import RedisPool
 from weaver_ai.tasks.redis_records import unavailable
+from weaver_ai.tasks.serving import EVERYTHING
 
 __all__ = ["TurnTaker", "Turns"]
 
@@ -39,44 +41,88 @@ async def weaver_turn(ticket: str) -> None:
 
 
 class Turns:
-    """The turns of one prefix."""
+    """The turns of one prefix: a docket for each group of workers that serve the same.
 
-    def __init__(self, redis: RedisPool, prefix: str) -> None:
-        self.docket: Final = redis.docket(f"{prefix}-turns")
-        self.docket.register(weaver_turn, names=[TURN])
+    Args:
+        redis: the connections.
+        prefix: of the dockets' names.
+        group: whose turns are taken here; that of the workers that serve everything where none are.
+    """
 
-    async def add(self, ticket: str) -> None:
-        """Let some worker run one more task. Adding a ticket again that hasn't been taken changes nothing.
+    def __init__(self, redis: RedisPool, prefix: str, group: str = EVERYTHING) -> None:
+        self._redis = redis
+        self._prefix = prefix
+        self._stack = AsyncExitStack()
+        self.docket: Final = self._docket_of(group)
+        self._dockets = {group: self.docket}
+
+    async def __aenter__(self) -> Self:
+        await self._stack.__aenter__()
+        await self._stack.enter_async_context(self.docket)
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._stack.aclose()
+
+    async def add(self, ticket: str, groups: Iterable[str], delay: float = 0.0) -> None:
+        """Let some worker of each group run one more task, after `delay` seconds.
+
+        Adding a ticket again that hasn't been taken changes nothing.
 
         Raises:
             EngineUnavailable: Redis can't be reached.
         """
-        turn = Execution(
-            self.docket, self.docket.tasks[TURN], (ticket,), {}, ticket, datetime.now(UTC), 1, function_name=TURN
-        )
         with _unavailable():
             async with asyncio.timeout(_REPLY_SECONDS):
-                await turn.schedule()
+                for group in groups:
+                    await _turn(await self._of(group), ticket, delay).schedule()
 
-    async def outstanding(self) -> int:
-        """How many turns have been added and not been taken to their end."""
+    async def prime(self) -> None:
+        """Let Redis know docket's script, so that no first submission meets an error and shows it in its trace."""
+        await self._add_many(["primed"])
+
+    async def untaken(self) -> int:
+        """How many turns of this group wait to be taken."""
         with _unavailable(), suppress_instrumentation():
-            async with asyncio.timeout(_REPLY_SECONDS), self.docket.redis() as redis, redis.pipeline() as pipeline:
-                pipeline.xlen(self.docket.stream_key)
-                pipeline.zcard(self.docket.queue_key)
-                return sum(await pipeline.execute())
+            async with asyncio.timeout(_REPLY_SECONDS), self.docket.redis() as redis:
+                try:
+                    pending = await redis.xpending(self.docket.stream_key, self.docket.worker_group_name)
+                except ResponseError:  # nobody has taken turns of this docket yet
+                    return int(await redis.xlen(self.docket.stream_key))
+                return max(0, int(await redis.xlen(self.docket.stream_key)) - int(pending["pending"]))
 
     async def top_up(self, number: int) -> None:
-        """Add turns in place of lost ones."""
-        with suppress_instrumentation():
-            for _ in range(number):
-                await self.add(uuid4().hex)
+        """Add turns of this group in place of lost ones."""
+        if number:
+            await self._add_many([uuid4().hex for _ in range(number)])
 
-    async def interrupt(self, ticket: str) -> None:
-        """Cancel the turn wherever it is being taken."""
+    async def interrupt(self, ticket: str, groups: Iterable[str]) -> None:
+        """Cancel the turn wherever it is being taken, or waits."""
         with _unavailable(), suppress_instrumentation():
             async with asyncio.timeout(_REPLY_SECONDS):
-                await self.docket.cancel(ticket)
+                for group in groups:
+                    await (await self._of(group)).cancel(ticket)
+
+    async def _add_many(self, tickets: Sequence[str]) -> None:
+        with _unavailable(), suppress_instrumentation():
+            async with asyncio.timeout(_REPLY_SECONDS), self.docket.redis() as redis:
+                await schedule_many(redis, [_turn(self.docket, ticket) for ticket in tickets], replace=False)
+
+    async def _of(self, group: str) -> Docket:
+        if (known := self._dockets.get(group)) is None:
+            known = self._dockets[group] = self._docket_of(group)
+            await self._stack.enter_async_context(known)
+        return known
+
+    def _docket_of(self, group: str) -> Docket:
+        made = self._redis.docket(f"{self._prefix}-turns{group and '-'}{group}")
+        made.register(weaver_turn, names=[TURN])
+        return made
+
+
+def _turn(docket: Docket, ticket: str, delay: float = 0.0) -> Execution:
+    when = datetime.now(UTC) + timedelta(seconds=delay)
+    return Execution(docket, docket.tasks[TURN], (ticket,), {}, ticket, when, 1, function_name=TURN)
 
 
 class TurnTaker(Worker):

@@ -7,18 +7,23 @@ import contextvars
 import os
 import socket
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from random import random
 from typing import Final, TypeVar
 from uuid import uuid4
 
 from pydantic import JsonValue
 
 from weaver_ai.errors import EngineUnavailable
-from weaver_ai.tasks import tracing
+from weaver_ai.tasks.attempt import Ended, attempt
 from weaver_ai.tasks.engine import DrainReport, TaskContext, TaskHandler, TaskOutcome
-from weaver_ai.tasks.payloads import CANCELLED, checked_outcome, error_of
-from weaver_ai.tasks.record import TaskRecord
-from weaver_ai.tasks.redis_records import Heartbeat, RedisRecords
+from weaver_ai.tasks.payloads import CANCELLED, error_of
+from weaver_ai.tasks.record import TaskError
+from weaver_ai.tasks.redis_answers import Claimed, Counted, Heartbeat
+from weaver_ai.tasks.redis_records import RedisRecords
+from weaver_ai.tasks.schedule import DEADLINE_EXCEEDED
+from weaver_ai.tasks.serving import Serving
 from weaver_ai.tasks.steps import StepLog
 from weaver_ai.tasks.turns import Turns, TurnTaker
 from weaver_ai.telemetry.logs import log_error, log_warning
@@ -28,6 +33,7 @@ __all__ = ["TaskWorker", "persist"]
 AnswerT = TypeVar("AnswerT")
 
 _OUTAGE_SECONDS: Final = 600.0
+_MOST_TURNS: Final = 1000
 _FIRST_PAUSE: Final = 0.05
 _LONGEST_PAUSE: Final = 1.0
 
@@ -43,7 +49,8 @@ class TaskWorker:
         concurrency: tasks at a time.
         lease_seconds: how long the worker may be silent until its tasks are given to others.
         unwind_seconds: how long a cancelled task has until a drain waits for it no more.
-        capabilities: told to whoever looks at the workers.
+        serving: which capabilities, and how their tasks are run.
+        chance: draws a number from 0 to 1 for each pause before a retry.
     """
 
     def __init__(
@@ -56,7 +63,8 @@ class TaskWorker:
         concurrency: int,
         lease_seconds: float,
         unwind_seconds: float,
-        capabilities: Sequence[str] = (),
+        serving: Serving,
+        chance: Callable[[], float] = random,
     ) -> None:
         self.name: Final = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"
         self._handler = handler
@@ -66,7 +74,8 @@ class TaskWorker:
         self._concurrency = concurrency
         self._lease_seconds = lease_seconds
         self._unwind_seconds = unwind_seconds
-        self._capabilities = capabilities
+        self._serving = serving
+        self._chance = chance
         self._taker = TurnTaker(turns, self._take, name=self.name, concurrency=concurrency, lease_seconds=lease_seconds)
         self._jobs: dict[str, _Job] = {}
         self._turns_taken: set[asyncio.Task[None]] = set()
@@ -74,7 +83,7 @@ class TaskWorker:
         self._finished: list[str] = []
         self._draining = False
         self._steady_since: float | None = None
-        self._short = 0
+        self._short = _MOST_TURNS
         self._beating: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -90,7 +99,7 @@ class TaskWorker:
         began = [job.record.id for job in self._jobs.values()]
         await self._all_ended(grace_seconds)
         for job in self._jobs.values():
-            job.stop(hand_back=True)
+            job.stop(CANCELLED, hand_back=True)
         await self._all_ended(self._unwind_seconds)
         handed_back = [task_id for task_id in began if task_id not in self._finished]
         await self._let_go()
@@ -102,8 +111,8 @@ class TaskWorker:
         """Stop at once. What still runs is left to other workers when its lease ends."""
         attempts = [job.attempt for job in self._jobs.values() if job.attempt is not None]
         await self._end_turns()
-        for attempt in attempts:
-            attempt.cancel()
+        for each in attempts:
+            each.cancel()
         if attempts:
             await asyncio.wait(attempts, timeout=self._unwind_seconds)
 
@@ -136,7 +145,7 @@ class TaskWorker:
                 await asyncio.wait({turn})
             except asyncio.CancelledError:
                 if (job := self._jobs.get(ticket)) is not None:
-                    job.stop()
+                    job.stop(CANCELLED)
                 else:
                     self._interrupted.add(ticket)
         if not turn.cancelled():
@@ -147,9 +156,11 @@ class TaskWorker:
             await _or_not(self._turns.top_up(1))
             return
         try:
-            record = await self._records.claim(self.name, ticket, self._lease_seconds)
-            if record is not None:
-                job = self._jobs[ticket] = _Job(record, stopped=ticket in self._interrupted)
+            claimed = await self._records.claim(self.name, ticket, self._lease_seconds, self._serving)
+            if claimed is not None:
+                job = self._jobs[ticket] = _Job(claimed)
+                if ticket in self._interrupted:
+                    job.stop(CANCELLED)
                 await self._run(job)
         finally:
             self._jobs.pop(ticket, None)
@@ -157,36 +168,65 @@ class TaskWorker:
 
     async def _run(self, job: _Job) -> None:
         job.attempt = asyncio.create_task(self._attempt(job), name=f"weaver task {job.record.id}")
-        if job.stopped:
+        if job.stopped is not None:
             job.attempt.cancel()
+        overdue = self._overdue(job)
         await asyncio.wait({job.attempt})
+        if overdue is not None:
+            overdue.cancel()
         if job.abandoned:
             return
         if job.handing_back and _was_cancelled(job.attempt):
             await self._hand_back(job)
-            return
-        if await persist(lambda: self._records.finish(job.record, _outcome_of(job))):
-            if self._draining:
-                self._finished.append(job.record.id)
         else:
-            log_warning("a task was given to another worker meanwhile", **{"weaver.task.id": job.record.id})
+            await self._settle(job, _ended_of(job))
 
-    async def _attempt(self, job: _Job) -> TaskOutcome:
+    def _overdue(self, job: _Job) -> asyncio.TimerHandle | None:
+        if job.seconds_left is None:
+            return None
+        return asyncio.get_running_loop().call_later(max(0.0, job.seconds_left), job.stop, DEADLINE_EXCEEDED)
+
+    async def _settle(self, job: _Job, ended: Ended) -> None:
+        """Keep what came of an attempt, and let others know what they can do now."""
+        record, limited = job.record, self._serving.limited(job.record.capability)
+        counted, error = Counted("stop"), ended.outcome.error
+        if error is not None and (pause := ended.pause) is not None:
+            spent, ticket = job.spent.and_failed(ended.outcome), f"{record.id}-{record.attempts}"
+            counted = await persist(lambda: self._records.put_off(record, pause, spent, error, ticket, limited=limited))
+            if counted.word == "stop":
+                ended = Ended(replace(ended.outcome, error=CANCELLED))
+            else:
+                await _or_not(self._turns.add(ticket, counted.groups, pause))
+        if counted.word == "stop":
+            outcome = job.spent.and_last(ended.outcome)
+            counted = await persist(lambda: self._records.finish(record, outcome, limited=limited))
+            if self._draining and counted.word == "counted":
+                self._finished.append(record.id)
+        if counted.word == "lost":
+            log_warning("a task was given to another worker meanwhile", **{"weaver.task.id": record.id})
+        if counted.heirs:
+            await _or_not(self._turns.add(uuid4().hex, counted.heirs))
+
+    async def _attempt(self, job: _Job) -> Ended:
         async def emit(kind: str, data: Mapping[str, JsonValue]) -> None:
             await _or_not(self._records.emit(job.record, kind, data))
 
         async def keep(step: str, entry: JsonValue) -> None:
             await persist(lambda: self._records.keep_step(job.record, step, entry))
 
-        with tracing.processing(self._system, job.record) as attempt:
-            kept = await persist(lambda: self._records.steps(job.record.id)) if job.record.attempts > 1 else {}
-            outcome = await self._handler(TaskContext(job.record, emit, StepLog(kept, keep)))
-            attempt.ended(outcome.error)
-            return outcome
+        kept = await persist(lambda: self._records.steps(job.record.id)) if job.record.attempts > 1 else {}
+        return await attempt(
+            self._system,
+            self._handler,
+            TaskContext(job.record, emit, StepLog(kept, keep)),
+            stopped=lambda: job.stopped,
+            chance=self._chance,
+        )
 
     async def _hand_back(self, job: _Job) -> None:
-        if await _or_not(self._records.release(job.record)):
-            await _or_not(self._turns.top_up(1))
+        counted = await _or_not(self._records.release(job.record))
+        if counted is not None and counted.groups:
+            await _or_not(self._turns.add(uuid4().hex, counted.groups))
 
     async def _beat_forever(self) -> None:
         while True:
@@ -201,13 +241,15 @@ class TaskWorker:
             running=len(jobs),
             idle_seconds=round(idle, 3),
             draining=self._draining,
-            capabilities=tuple(self._capabilities),
+            capabilities=tuple(self._serving.capabilities),
         )
         try:
-            verdicts = await self._records.beat(self.name, heartbeat, [job.record for job in jobs], self._lease_seconds)
+            verdicts = await self._records.beat(
+                self.name, heartbeat, [job.record for job in jobs], self._lease_seconds, self._serving
+            )
             for job, verdict in zip(jobs, verdicts, strict=True):
                 if verdict != "ok":
-                    job.stop()
+                    job.stop(CANCELLED)
             await self._sweep()
         except EngineUnavailable:
             self._steady_since = None
@@ -218,60 +260,66 @@ class TaskWorker:
         now = time.monotonic()
         if self._steady_since is None:
             self._steady_since = now
-        if not await self._records.first_of_sweepers(self.name, min(1.0, self._lease_seconds / 4) * 0.9):
+        if self._draining or not await self._records.first_of_sweepers(
+            self.name, self._serving, min(1.0, self._lease_seconds / 4) * 0.9
+        ):
             return
         # After an outage every lease is over: those who live get the time to say so.
         steady = now - self._steady_since >= self._lease_seconds
-        found = await self._records.sweep(take_back=steady)
-        missing = max(0, found.queued + found.running - await self._turns.outstanding())
+        ready = await self._records.sweep(self._serving, take_back=steady)
+        missing = min(_MOST_TURNS, max(0, ready - await self._turns.untaken()))
         # A task that is just being submitted has no turn yet; one that is short twice has lost it.
         await self._turns.top_up(min(missing, self._short))
         self._short = missing
 
 
 class _Job:
-    """A task that runs here."""
+    """A task that runs here. `stopped` is why it was told to end, once it was."""
 
-    def __init__(self, record: TaskRecord, *, stopped: bool) -> None:
-        self.record = record
-        self.attempt: asyncio.Task[TaskOutcome] | None = None
-        self.stopped = stopped
+    def __init__(self, claimed: Claimed) -> None:
+        self.record = claimed.record
+        self.spent = claimed.spent
+        self.seconds_left = claimed.seconds_left
+        self.attempt: asyncio.Task[Ended] | None = None
+        self.stopped: TaskError | None = None
         self.handing_back = False
         self.abandoned = False
 
-    def stop(self, *, hand_back: bool = False) -> None:
+    def stop(self, reason: TaskError, *, hand_back: bool = False) -> None:
         """Cancel the attempt, once: a second cancellation would disturb how it unwinds."""
-        if self.stopped:
+        if self.stopped is not None:
             return
-        self.stopped = True
+        self.stopped = reason
         self.handing_back = hand_back
         if self.attempt is not None:
             self.attempt.cancel()
 
 
-def _was_cancelled(attempt: asyncio.Task[TaskOutcome]) -> bool:
+def _was_cancelled(attempt: asyncio.Task[Ended]) -> bool:
     if attempt.cancelled():
         return True
     if attempt.exception() is not None:
         return False
-    error = attempt.result().error if isinstance(attempt.result(), TaskOutcome) else None
+    error = attempt.result().outcome.error
     return error is not None and error.code == CANCELLED.code
 
 
-def _outcome_of(job: _Job) -> TaskOutcome:
+def _ended_of(job: _Job) -> Ended:
     attempt = job.attempt
     if attempt is None or attempt.cancelled():
-        return TaskOutcome(error=CANCELLED)
+        return Ended(TaskOutcome(error=job.stopped or CANCELLED))
     if (error := attempt.exception()) is not None:
-        return TaskOutcome(error=error_of(error, job.record))
-    return checked_outcome(attempt.result(), job.record)
+        return Ended(TaskOutcome(error=error_of(error, job.record)))
+    return attempt.result()
 
 
-async def persist(ask: Callable[[], Awaitable[AnswerT]], seconds: float = _OUTAGE_SECONDS) -> AnswerT:
+async def persist(
+    ask: Callable[[], Awaitable[AnswerT]], seconds: float = _OUTAGE_SECONDS, longest_pause: float = _LONGEST_PAUSE
+) -> AnswerT:
     """Ask until Redis answers: what came of a task was paid for.
 
     Raises:
-        EngineUnavailable: it hasn't for so long.
+        EngineUnavailable: it hasn't for so long, the last time at the end of it.
     """
     until = time.monotonic() + seconds
     pause = _FIRST_PAUSE
@@ -279,13 +327,14 @@ async def persist(ask: Callable[[], Awaitable[AnswerT]], seconds: float = _OUTAG
         try:
             return await ask()
         except EngineUnavailable:
-            if time.monotonic() + pause > until:
+            left = until - time.monotonic()
+            if left <= 0:
                 raise
-        await asyncio.sleep(pause)
-        pause = min(2 * pause, _LONGEST_PAUSE)
+        await asyncio.sleep(min(pause, left))
+        pause = min(2 * pause, longest_pause)
 
 
-async def _or_not(asked: Awaitable[object]) -> object:
+async def _or_not(asked: Awaitable[AnswerT]) -> AnswerT | None:
     """What is worth a try and no failure: others see to it when Redis is back."""
     try:
         return await asked

@@ -69,6 +69,7 @@ STATUSES = {
     "run-failed": 500,
     "run-timeout": 504,
     "run-cancelled": 503,
+    "deadline-exceeded": 504,
     "step-changed": 500,
     "worker-lost": 500,
     "provider-error": 502,

@@ -1,0 +1,154 @@
+"""What the scripts of `redis_scripts` have in common, and the keys that they work on.
+
+The keys, all below one prefix. Of one task: `task:<id>` is the record (a hash whose `request` is JSON), `events:<id>`
+its events (a stream whose ids are `1-0`, `2-0`, ...), `steps:<id>` the results of its finished steps. A task stands in
+one of three places: `line:<priority>:<capability>` when it waits for a worker (a sorted set, by its number in the order
+of acceptance, which it keeps when it is put back), `scheduled` when it waits for its time (by that time), `running`
+(by the end of its lease). `heads:<priority>` has the capabilities of which tasks wait, by their first one's number,
+`waiting` how many wait of each priority, `active:<capability>` the ids that run, `deadlines` unfinished tasks by their
+deadline, `failed` the dead letters by time, `key:<key>` an idempotency key, `workers` the workers' heartbeats (a hash),
+and `serves:<capability>` the groups of workers that serve it, by the time of their last heartbeat; `serves:*` has those
+that serve every one. Times are Redis' own, in microseconds, so that the clocks of the machines don't matter.
+Only commands of Redis 6.2 are used.
+
+An attempt is fenced by its number: what it writes after its task was given to another is dropped.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__ = ["FORGET_SECONDS", "PRELUDE"]
+
+FORGET_SECONDS: Final = 60
+"""How long a worker that was silent, and its group, stay in sight."""
+
+PRELUDE: Final = (
+    """
+local prefix = ARGV[1]
+local max_events = ARGV[2]
+local function key(kind, id) return prefix .. ':' .. kind .. ':' .. id end
+local time = redis.call('TIME')
+local function us() return time[1] * 1000000 + time[2] end
+local function whole(number) return string.format('%.0f', number) end
+local now = whole(us())
+local function tell(id, kind, data)
+  local number = redis.call('HINCRBY', key('task', id), 'events', 1)
+  local events = key('events', id)
+  redis.call('XADD', events, 'MAXLEN', max_events, number .. '-0', 'type', kind, 'time', now, 'data', data)
+  -- Redis takes 4 KiB for a stream's first entries; read back, the stream takes what they need. An ACL may forbid it.
+  if number == 1 then redis.pcall('RESTORE', events, 0, redis.call('DUMP', events), 'REPLACE') end
+  redis.call('PUBLISH', key('news', id), number)
+end
+local function waiting()
+  local sum = redis.call('ZCARD', prefix .. ':scheduled')
+  for _, number in ipairs(redis.call('HVALS', prefix .. ':waiting')) do sum = sum + number end
+  return sum
+end
+local function groups(capability)
+  local since = whole(us() - FORGET * 1000000)
+  local found = redis.call('ZRANGEBYSCORE', key('serves', capability), since, '+inf')
+  for _, group in ipairs(redis.call('ZRANGEBYSCORE', key('serves', '*'), since, '+inf')) do
+    found[#found + 1] = group
+  end
+  return found
+end
+-- Who can take a task of the capability, now that one of them runs no more; nobody when none waits.
+local function heirs(capability)
+  for _, priority in ipairs({'high', 'normal', 'low'}) do
+    if redis.call('ZSCORE', key('heads', priority), capability) then return groups(capability) end
+  end
+  return {}
+end
+local function line(priority, capability) return key('line', priority .. ':' .. capability) end
+local function changed(priority, capability, by)
+  redis.call('HINCRBY', prefix .. ':waiting', priority, by)
+  local head = redis.call('ZRANGE', line(priority, capability), 0, 0, 'WITHSCORES')
+  if head[1] then
+    redis.call('ZADD', key('heads', priority), head[2], capability)
+  else
+    redis.call('ZREM', key('heads', priority), capability)
+  end
+end
+local function enter(id, anew)
+  local held = redis.call('HMGET', key('task', id), 'priority', 'capability', 'place')
+  local place = held[3]
+  if anew or not place then place = redis.call('INCR', prefix .. ':places') end
+  redis.call('HSET', key('task', id), 'state', 'queued', 'place', place)
+  redis.call('ZADD', line(held[1], held[2]), place, id)
+  changed(held[1], held[2], 1)
+end
+local function withdraw(id, priority, capability)
+  if redis.call('ZREM', line(priority, capability), id) == 1 then changed(priority, capability, -1) end
+end
+local function put_off(id, due)
+  redis.call('HSET', key('task', id), 'state', 'scheduled', 'due', whole(due))
+  redis.call('ZADD', prefix .. ':scheduled', whole(due), id)
+end
+local function promote(most)
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', prefix .. ':scheduled', '-inf', now, 'LIMIT', 0, most)) do
+    redis.call('ZREM', prefix .. ':scheduled', id)
+    local held = redis.call('HMGET', key('task', id), 'state', 'priority')
+    if held[1] == 'scheduled' then
+      redis.call('HDEL', key('task', id), 'due')
+      enter(id, true)
+      tell(id, 'task.queued', '{"priority":"' .. held[2] .. '"}')
+    end
+  end
+end
+local function free(id)
+  redis.call('ZREM', prefix .. ':running', id)
+  redis.call('SREM', key('active', redis.call('HGET', key('task', id), 'capability') or ''), id)
+end
+local function expire(id, ttl)
+  for _, kind in ipairs({'task', 'events', 'steps'}) do redis.call('PEXPIRE', key(kind, id), ttl) end
+end
+local function close(id, state, outcome, told, ttls)
+  local held = redis.call('HMGET', key('task', id), 'state', 'priority', 'capability', 'keyed')
+  if held[1] == 'queued' then
+    withdraw(id, held[2], held[3])
+  elseif held[1] == 'scheduled' then
+    redis.call('ZREM', prefix .. ':scheduled', id)
+  else
+    free(id)
+  end
+  redis.call('ZREM', prefix .. ':deadlines', id)
+  redis.call('HDEL', key('task', id), 'due')
+  redis.call('HSET', key('task', id), 'state', state, 'finished', now, 'outcome', outcome)
+  tell(id, 'task.' .. state, told)
+  expire(id, held[4] == '1' and ttls[2] or ttls[1])
+  if state == 'failed' then
+    redis.call('ZADD', prefix .. ':failed', now, id)
+    redis.call('ZREMRANGEBYRANK', prefix .. ':failed', 0, -10001)
+  end
+end
+local function overdue(id)
+  local deadline = redis.call('HGET', key('task', id), 'deadline')
+  return deadline and tonumber(deadline) <= us()
+end
+local function put_back(id, why)
+  free(id)
+  enter(id, false)
+  tell(id, 'task.requeued', why)
+end
+local function holds(id, attempt)
+  local held = redis.call('HMGET', key('task', id), 'state', 'attempts')
+  return held[1] == 'running' and held[2] == attempt
+end
+-- How many more tasks of a capability may run here. ARGV[at] says whether every capability is served; then how many
+-- are named, and each with its limit, '' for none.
+local function room(at)
+  local all, number = ARGV[at] == '1', tonumber(ARGV[at + 1])
+  local limits, named = {}, {}
+  for each = at + 2, at + 1 + 2 * number, 2 do
+    named[ARGV[each]] = true
+    limits[ARGV[each]] = tonumber(ARGV[each + 1])
+  end
+  return function(capability)
+    if not all and not named[capability] then return 0 end
+    if not limits[capability] then return math.huge end
+    return math.max(0, limits[capability] - redis.call('SCARD', key('active', capability)))
+  end
+end
+"""
+).replace("FORGET", str(FORGET_SECONDS))
