@@ -32,7 +32,8 @@ ACCEPT: Final = (
 local id, priority, capability, request, fingerprint = ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
 local name, seconds, size, told, delay = ARGV[8], ARGV[9], tonumber(ARGV[10]), ARGV[11], tonumber(ARGV[12])
 local function accepted()
-  return {'accepted', redis.call('HMGET', key('task', id), 'created', 'state', 'start', 'due', 'deadline'), groups(capability)}
+  local fields = redis.call('HMGET', key('task', id), 'created', 'state', 'start', 'due', 'deadline')
+  return {'accepted', fields, groups(capability)}
 end
 if redis.call('EXISTS', key('task', id)) == 1 then return accepted() end
 if name ~= '' then
@@ -103,19 +104,18 @@ return false
 )
 
 # id, attempt, state, outcome, told, ttl in ms, ttl of one with a key in ms, whether its capability has a limit
-# -> {whether it counted, groups that can take a task in its place}
+# -> {whether it counted, nothing, groups that can take a task in its place}
 FINISH: Final = (
     PRELUDE
     + """
 local id, attempt = ARGV[3], ARGV[4]
-if not holds(id, attempt) then return {0, {}} end
+if not holds(id, attempt) then return {0} end
 local held = redis.call('HMGET', key('task', id), 'started', 'capability')
 local took = us() - tonumber(held[1])
 local mean = tonumber(redis.call('GET', prefix .. ':mean') or took)
 redis.call('SET', prefix .. ':mean', whole(mean + 0.2 * (took - mean)))
 close(id, ARGV[5], ARGV[6], ARGV[7], {ARGV[8], ARGV[9]})
-if ARGV[10] == '1' then return {1, heirs(held[2])} end
-return {1, {}}
+return {1, {}, ARGV[10] == '1' and heirs(held[2]) or {}}
 """
 )
 
