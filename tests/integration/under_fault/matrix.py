@@ -10,13 +10,19 @@ from weaver_ai.testing.faults import FaultSpec, fault
 from weaver_ai.testing.faults.spec import ProviderFaults
 
 __all__ = [
+    "CLOCK",
     "EXPORTER",
+    "LOGFIRE",
     "PROVIDERS",
     "REDIS",
+    "SHARES",
+    "ClockCase",
     "ExporterCase",
+    "LogfireCase",
     "Problem",
     "ProviderCase",
     "RedisCase",
+    "ShareCase",
 ]
 
 FaultOf: TypeAlias = Callable[[ProviderFaults[FaultSpec]], FaultSpec]
@@ -178,6 +184,63 @@ EXPORTER: Final = (
         fault=fault.exporter.full(),
         loss="dropped",
         reason="the queue was full: telemetry is dropped",
+    ),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogfireCase:
+    """A fault of Logfire's cloud, to which Logfire's own exporter sends. Requests are answered as without it.
+
+    Attributes:
+        what: in words.
+        fault: of the vocabulary.
+        kept: what was not delivered is, when the cloud is back: Logfire keeps it on disk.
+        failed: each refusal is counted as failed; else nothing is, for nothing was answered.
+        reason: how what `/health` says of the component `telemetry` begins.
+        after: seconds until it says so.
+    """
+
+    what: str
+    fault: FaultSpec
+    kept: bool
+    failed: bool
+    reason: str
+    after: float
+
+
+_SILENT: Final = "no answer from Logfire for "
+
+LOGFIRE: Final = (
+    LogfireCase(
+        what="nobody listens", fault=fault.exporter.down(), kept=True, failed=False, reason=_SILENT, after=60.0
+    ),
+    LogfireCase(
+        what="it never answers", fault=fault.exporter.hangs(), kept=True, failed=False, reason=_SILENT, after=60.0
+    ),
+    LogfireCase(
+        what="it refuses",
+        fault=fault.exporter.rejects(),
+        kept=False,
+        failed=True,
+        reason="Logfire answered 403",
+        after=0.0,
+    ),
+    LogfireCase(
+        what="its own error",
+        fault=fault.exporter.rejects(503),
+        kept=True,
+        failed=True,
+        reason="Logfire answered 503",
+        after=0.0,
+    ),
+    LogfireCase(
+        what="the queue before it is full",
+        fault=fault.exporter.full(),
+        kept=False,
+        failed=False,
+        reason=_SILENT,
+        after=60.0,
     ),
 )
 
