@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from weaver_ai import __version__
+from weaver_ai.cli.demo import add_to as add_demo
 from weaver_ai.cli.doctor import add_to as add_doctor
 from weaver_ai.cli.serve import add_to as add_serve
 from weaver_ai.cli.tasks import add_to as add_tasks
@@ -46,4 +47,5 @@ def _parser() -> argparse.ArgumentParser:
     add_worker(verbs)
     add_tasks(verbs)
     add_doctor(verbs)
+    add_demo(verbs)
     return parser

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from weaver_ai.settings import Settings
     from weaver_ai.telemetry import Telemetry
 
-__all__ = ["add_to", "run"]
+__all__ = ["add_to", "first_input", "run"]
 
 _LOG_LEVELS = ("critical", "error", "warning", "info", "debug")
 
@@ -164,7 +164,7 @@ def _models(runner: Runner) -> str:
 
 
 def _curl(settings: Settings, weaver: Weaver, url: str) -> str | None:
-    if (found := _tried(settings, weaver)) is None:
+    if (found := first_input(settings, weaver)) is None:
         return None
     entry, value = found
     command = ["curl", "-s", f"{url}/v1/{entry.kind}s/{entry.name}/run"]
@@ -176,7 +176,7 @@ def _curl(settings: Settings, weaver: Weaver, url: str) -> str | None:
     return line
 
 
-def _tried(settings: Settings, weaver: Weaver) -> tuple[Entry, JsonValue] | None:
+def first_input(settings: Settings, weaver: Weaver) -> tuple[Entry, JsonValue] | None:
     """What a newcomer may run first, and on what: the first workflow for which an input can be found, or an agent."""
     from weaver_ai.agents.target import BUILT_IN_TARGET
     from weaver_ai.cli.sample import TEXT, sample_of
