@@ -6,10 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.integration.under_fault.matrix import (
+    CLOCK,
     EXPORTER,
+    LOGFIRE,
     PROVIDERS,
     REDIS,
+    SHARES,
+    ClockCase,
     ExporterCase,
+    LogfireCase,
     Problem,
     ProviderCase,
     RedisCase,
@@ -43,6 +48,10 @@ model that answered; a span `model request attempt {model}` below it is the one 
 have been the problem's as `error.type`, and the request has no error. When all models fail, the failure that is
 likeliest to pass is told, with the soonest `Retry-After`.
 
+**`/v1/chat/completions`** answers with the same problem, and the `openai` client raises what the table says, with the
+problem's code as its `code`. So it is in a stream as long as no words were sent, for nothing has been sent then; after
+the first words the client raises `APIError` with that code. Another model steps in as for `/v1/agents`.
+
 **A stream** has begun with `run.started`, and its status is 200. A fault before the first words is as above: another
 model steps in, or the stream ends with an `error` event that holds the problem, its `status` and `retry_after`
 included. A fault after the first words ends it so in any case, for they can't be taken back. The request's span then
@@ -58,6 +67,14 @@ Requests are answered as ever, also while an export hangs, and none fails. What 
 itself: at once, or a minute after the queue was full. The end of the process doesn't wait for it.
 """
 
+_LOGFIRE_INTRODUCTION = """
+### Logfire
+
+With `WEAVER_LOGFIRE_TOKEN` and `WEAVER_LOGFIRE_SEND_TO_CLOUD` Logfire's own exporter sends. It keeps on disk what it
+couldn't deliver, and sends it later; what it drops it counts nowhere. Weaver sees its cloud's answers: `/health` says
+of each refusal at once, and of silence after a minute. It is healthy again with the next answer.
+"""
+
 _REDIS_INTRODUCTION = """
 ## Redis
 
@@ -70,7 +87,23 @@ gateway starts. Nobody restarts anything when it comes back.
 _REDIS_TRACE = """
 A refusal is an error on the request's span, with the code as `weaver.problem.type`, and on `submit {capability}`, with
 the code as `error.type`; `GET` and `DELETE` of a task are answered alike, for that a task isn't known is another thing.
+The tests of this table run on the fake Redis and on a redis-server.
+"""
 
+_SHARES_INTRODUCTION = """
+## At times
+
+Each call is told what became of it and of no other, as the tables above say.
+"""
+
+_CLOCK_INTRODUCTION = """
+## Clocks
+
+Time-outs, back-off, leases and what expires go by the monotonic clock: a wall clock that is wrong, or is put right,
+changes nothing but the times that are shown. With `WEAVER_REDIS_URL` what expires goes by Redis' clock.
+"""
+
+_ABSENT_INTRODUCTION = """
 ## What isn't installed
 """
 
@@ -90,7 +123,8 @@ _ABSENT = (
 
 def page() -> str:
     """The whole page."""
-    return "\n".join([_INTRODUCTION, *_providers(), _PROVIDER_TRACE, *_exporter(), *_redis(), *_absent(), ""])
+    parts = (_providers(), _exporter(), _logfire(), _redis(), _shares(), _clock(), _absent())
+    return "\n".join([_INTRODUCTION, *(line for part in parts for line in part), ""])
 
 
 def _providers() -> Iterator[str]:
@@ -100,18 +134,21 @@ def _providers() -> Iterator[str]:
         "Without a fallback model",
         "With one",
         "In a stream, with one",
+        "The `openai` client, without one",
         "HTTP span",
     )
     for case in PROVIDERS:
         yield _row(case.what, _said(case.fault(fault.openai)), *_provider(case))
+    yield _PROVIDER_TRACE
 
 
-def _provider(case: ProviderCase) -> tuple[str, str, str, str]:
+def _provider(case: ProviderCase) -> tuple[str, str, str, str, str]:
     http = "no error" if case.http is None else f"`{case.http}`"
     if case.problem is None:
-        return "the answer", "the answer", "the answer", http
+        return "the answer", "the answer", "the answer", "the answer", http
     streamed = "an `error` event" if case.begun else "the other's answer"
-    return _told(case.problem), "the other's answer", streamed, http
+    raised = f"`{case.raised}`" + ("; in a stream `APIError`" if case.begun else "")
+    return _told(case.problem), "the other's answer", streamed, raised, http
 
 
 def _exporter() -> Iterator[str]:
@@ -123,6 +160,19 @@ def _exporter() -> Iterator[str]:
 
 def _lost(case: ExporterCase) -> tuple[str, str]:
     return f"`{case.loss}`", case.reason
+
+
+def _logfire() -> Iterator[str]:
+    yield _LOGFIRE_INTRODUCTION
+    yield from _head("What goes wrong", "As a test says it", "What wasn't delivered", "Counted as", "`/health` says")
+    for case in LOGFIRE:
+        yield _row(case.what, _said(case.fault), *_kept_by_logfire(case))
+
+
+def _kept_by_logfire(case: LogfireCase) -> tuple[str, str, str]:
+    says = f"{case.reason.strip()} …" if case.reason.endswith(" ") else case.reason
+    when = f", after {case.after:g} s" if case.after else ""
+    return "is sent later" if case.kept else "is lost", "`failed`" if case.failed else "nothing", says + when
 
 
 def _redis() -> Iterator[str]:
@@ -143,6 +193,24 @@ def _kept(case: RedisCase) -> tuple[str, str, str]:
     return ("202" if case.task is None else _told(case.task)), "; ".join(said) or "nothing of it", error
 
 
+def _shares() -> Iterator[str]:
+    yield _SHARES_INTRODUCTION
+    yield from _head("What goes wrong", "As a test says it", "Who is told", "The others")
+    for case in SHARES:
+        yield _row(case.what, _said(case.fault), case.told, case.rest)
+
+
+def _clock() -> Iterator[str]:
+    yield _CLOCK_INTRODUCTION
+    yield from _head("What happens", "As a test says it", "What the user sees", "What the trace shows")
+    for case in CLOCK:
+        yield _row(case.what, f"`{case.said}`", *_timed(case))
+
+
+def _timed(case: ClockCase) -> tuple[str, str]:
+    return case.user if case.problem is None else _told(case.problem), case.trace
+
+
 def _told(problem: Problem) -> str:
     after = f", `Retry-After: {problem.retry_after}`" if problem.retry_after else ""
     return f"{problem.status} `{problem.code}`{after}"
@@ -158,10 +226,12 @@ def _said(spec: FaultSpec) -> str:
         "rejects": [str(spec.status)],
         "flaky": [str(len(spec.calls))],
     }
-    return f"`{spec.kind}({', '.join(arguments.get(spec.kind, []))})`"
+    share = f".share({spec.chance:g})" if spec.chance is not None else ""
+    return f"`{spec.kind}({', '.join(arguments.get(spec.kind, []))}){share}`"
 
 
 def _absent() -> Iterator[str]:
+    yield _ABSENT_INTRODUCTION
     yield from _head("What is missing", "What the user sees", "What the trace shows")
     for cells in _ABSENT:
         yield _row(*cells)
