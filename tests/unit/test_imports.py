@@ -11,7 +11,15 @@ import pytest
 
 import weaver_ai
 
-LIGHT = ("weaver_ai", "weaver_ai.__main__", "weaver_ai.cli", "weaver_ai.errors", "weaver_ai.pytest_plugin")
+LIGHT = (
+    "weaver_ai",
+    "weaver_ai.__main__",
+    "weaver_ai.cli",
+    "weaver_ai.errors",
+    "weaver_ai.pytest_plugin",
+    "weaver_ai.testing",
+    "weaver_ai.testing.capture",
+)
 HEAVY_PACKAGES = ("opentelemetry", "logfire", "fastapi", "pydantic", "pydantic_ai", "redis", "httpx", "httpx2")
 
 # A child of its own for each module. What others wrote is imported once, before the first child is born:
@@ -62,3 +70,11 @@ def test_every_module_can_be_imported_first_without_a_warning() -> None:
 def test_the_light_modules_load_nothing_heavy(module: str) -> None:
     done = _run("-c", f"import sys, {module}; print(sorted(set({HEAVY_PACKAGES!r}) & set(sys.modules)))")
     assert (done.stdout.strip(), done.stderr) == ("[]", "")
+
+
+def test_the_capture_package_has_its_class() -> None:
+    from weaver_ai.testing import capture
+
+    assert capture.Capture.__module__ == "weaver_ai.testing.capture.capture"
+    with pytest.raises(AttributeError, match="has no attribute 'Captured'"):
+        capture.Captured  # noqa: B018 # the look-up is what is tested
