@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from weaver_ai.errors import WeaverError
+from weaver_ai.errors import SettingsError, WeaverError
 
 if TYPE_CHECKING:
     from weaver_ai.settings import Settings
@@ -66,6 +66,10 @@ def run(_options: argparse.Namespace) -> int:
     found += list(_misspelt({**env_file, **environment}))
     if settings is not None:
         found += list(findings(settings))
+        if settings.redis_url is not None and {each.level for each in _redis_settings(settings)} == {"warning"}:
+            from weaver_ai.cli.redis_findings import redis_findings
+
+            found += list(redis_findings(settings))
     print("Findings")
     for finding in found:
         print(f"  {finding.level}: {finding.text}")
@@ -75,7 +79,6 @@ def run(_options: argparse.Namespace) -> int:
 
 
 def _load() -> tuple[Settings | None, list[Finding]]:
-    from weaver_ai.errors import SettingsError
     from weaver_ai.settings import load_settings
 
     try:
@@ -190,18 +193,31 @@ def _model_findings(settings: Settings) -> Iterator[Finding]:
 
 
 def _service_findings(settings: Settings) -> Iterator[Finding]:
-    if settings.redis_url is not None and (find_spec("redis") is None or find_spec("docket") is None):
-        yield Finding(
-            "error", "WEAVER_REDIS_URL is set, but its client isn't installed: pip install 'weaver-ai[redis]'"
-        )
-    elif settings.redis_url is not None:
-        yield Finding("warning", "WEAVER_REDIS_URL is set: tasks wait in Redis until a 'weaver worker' runs them")
+    yield from _redis_settings(settings)
     if settings.host not in _LOOPBACK and not settings.api_keys:
         yield Finding("warning", f"whoever reaches {settings.host} can run the agents: set WEAVER_API_KEYS")
     if find_spec("fastapi") is None:
         yield Finding("error", "'weaver serve' needs the extra 'gateway': pip install 'weaver-ai[gateway]'")
     elif settings.target is not None:
         yield from _target_findings(settings.target)
+
+
+def _redis_settings(settings: Settings) -> Iterator[Finding]:
+    if settings.redis_url is None:
+        return
+    if find_spec("redis") is None or find_spec("docket") is None:
+        yield Finding(
+            "error", "WEAVER_REDIS_URL is set, but its client isn't installed: pip install 'weaver-ai[redis]'"
+        )
+        return
+    from weaver_ai.tasks.choose import shown_redis
+
+    try:
+        shown_redis(settings)
+    except SettingsError as error:
+        yield Finding("error", error.message + (f": {error.hint}" if error.hint else ""))
+        return
+    yield Finding("warning", "WEAVER_REDIS_URL is set: tasks wait in Redis until a 'weaver worker' runs them")
 
 
 def _target_findings(target: str) -> Iterator[Finding]:

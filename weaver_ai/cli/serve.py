@@ -93,7 +93,10 @@ def _serve(settings: Settings, weaver: Weaver, listener: socket.socket, log_leve
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
-            print("\n".join(_banner(settings, app.state.service.runner, telemetry, _url(host, port))), flush=True)
+            service = app.state.service
+            print("\n".join(_banner(settings, service.runner, telemetry, _url(host, port))), flush=True)
+            if settings.redis_url is not None and (health := await service.engine.health()).latency is None:
+                print(f"  waiting    {health.reason}", flush=True)
 
     config = uvicorn.Config(
         app,
