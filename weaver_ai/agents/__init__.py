@@ -17,10 +17,12 @@ from weaver_ai.agents.registry import Entry, RegisteredAgent, RegisteredWorkflow
 from weaver_ai.agents.result import Ledger, PendingCall, RunResult, Step, ToolCall, Usage
 from weaver_ai.agents.run import Runner
 from weaver_ai.agents.target import load_target
-from weaver_ai.agents.work import task_handler
+from weaver_ai.agents.work import task_handler, task_policies
 from weaver_ai.agents.workflows import Run
+from weaver_ai.tasks import TRANSIENT, Retry
 
 __all__ = [
+    "TRANSIENT",
     "Entry",
     "Ledger",
     "Models",
@@ -31,6 +33,7 @@ __all__ = [
     "ProviderStatus",
     "RegisteredAgent",
     "RegisteredWorkflow",
+    "Retry",
     "Run",
     "RunEvent",
     "RunFinished",
@@ -49,4 +52,5 @@ __all__ = [
     "Weaver",
     "load_target",
     "task_handler",
+    "task_policies",
 ]

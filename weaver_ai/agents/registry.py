@@ -25,6 +25,8 @@ from weaver_ai.errors import (
     WeaverError,
     WorkflowNotFound,
 )
+from weaver_ai.tasks import Retry, TaskPolicy
+from weaver_ai.tasks.retry import NO_RETRY
 
 __all__ = ["Entry", "RegisteredAgent", "RegisteredWorkflow", "Weaver", "did_you_mean"]
 
@@ -45,6 +47,7 @@ class RegisteredAgent:
         fallback: models that are tried, in this order, when the agent's own fails.
         deps: given to every run of the agent.
         offline: how the offline model plays this agent.
+        tasks: how its tasks are run.
     """
 
     name: str
@@ -54,18 +57,23 @@ class RegisteredAgent:
     fallback: tuple[str | Model, ...] = ()
     deps: Any = None
     offline: OfflineRules = field(default_factory=OfflineRules)
+    tasks: TaskPolicy = field(default_factory=TaskPolicy)
     kind: Literal["agent"] = "agent"
 
 
 @dataclass(frozen=True, eq=False)
 class RegisteredWorkflow:
-    """A workflow as it was registered; its input is what the function's second parameter is annotated with."""
+    """A workflow as it was registered; its input is what the function's second parameter is annotated with.
+
+    `tasks` says how its tasks are run.
+    """
 
     name: str
     capability: str
     function: Callable[[Run, Any], Awaitable[Any]]
     input_type: Any
     description: str | None = None
+    tasks: TaskPolicy = field(default_factory=TaskPolicy)
     kind: Literal["workflow"] = "workflow"
 
     @cached_property
@@ -140,6 +148,8 @@ class Weaver:
         fallback: Sequence[str | Model] = (),
         deps: DepsT | None = None,
         offline: OfflineRules | None = None,
+        retry: Retry = NO_RETRY,
+        concurrency: int | None = None,
     ) -> Agent[DepsT, OutputT]:
         """Register a pydantic-ai agent and give it back, so that tools can be added to it as always.
 
@@ -150,9 +160,11 @@ class Weaver:
             fallback: models to try, in order, when the agent's own fails.
             deps: the dependencies of every run.
             offline: how the offline model plays this agent when no provider key is set.
+            retry: how failed attempts at its tasks are followed by others; not at all, unless given.
+            concurrency: how many of its tasks may run at once, over all workers.
 
         Raises:
-            RegistrationError: the name or the capability is missing, malformed or taken.
+            RegistrationError: the name or the capability is missing, malformed or taken, or the limit isn't one.
         """
         if not isinstance(agent, Agent):
             raise RegistrationError(
@@ -172,12 +184,19 @@ class Weaver:
                 fallback=tuple(fallback),
                 deps=deps,
                 offline=offline or OfflineRules(),
+                tasks=TaskPolicy(retry=retry, concurrency=concurrency),
             )
         )
         return agent
 
     def workflow(
-        self, name: str, *, capability: str | None = None, description: str | None = None
+        self,
+        name: str,
+        *,
+        capability: str | None = None,
+        description: str | None = None,
+        retry: Retry = NO_RETRY,
+        concurrency: int | None = None,
     ) -> Callable[[WorkflowFunction[InT, OutputT]], WorkflowFunction[InT, OutputT]]:
         """Register a plain async function of a `Run` and an input; a decorator that leaves the function as it is.
 
@@ -185,10 +204,15 @@ class Weaver:
             name: of the workflow.
             capability: what it is asked for; its name, unless given.
             description: for those who list the workflows; the first line of the docstring, unless given.
+            retry: how failed attempts at its tasks are followed by others, which don't run its finished steps again;
+                not at all, unless given.
+            concurrency: how many of its tasks may run at once, over all workers.
 
         Raises:
-            RegistrationError: the name or the capability is malformed or taken, or the function doesn't fit.
+            RegistrationError: the name or the capability is malformed or taken, or the function or the limit doesn't
+                fit.
         """
+        policy = TaskPolicy(retry=retry, concurrency=concurrency)
 
         def register(function: WorkflowFunction[InT, OutputT]) -> WorkflowFunction[InT, OutputT]:
             valid = _valid_name(name, "a workflow's name")
@@ -199,6 +223,7 @@ class Weaver:
                     function=function,
                     input_type=_input_type(function, valid),
                     description=description or (inspect.getdoc(function) or "").partition("\n")[0] or None,
+                    tasks=policy,
                 )
             )
             return function

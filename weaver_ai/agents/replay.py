@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from typing import Any, Union
 
@@ -14,7 +14,7 @@ from pydantic_core import PydanticSerializationError, to_json
 
 from weaver_ai.agents.part import Part, json_of
 from weaver_ai.agents.registry import RegisteredAgent
-from weaver_ai.agents.result import ToolCall, Usage
+from weaver_ai.agents.result import Ledger, ToolCall, Usage
 from weaver_ai.tasks.steps import StepLog
 
 __all__ = ["Replay"]
@@ -22,9 +22,14 @@ __all__ = ["Replay"]
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """The steps of a task that are kept with it. An agent's whose output can't be made again from JSON isn't one."""
+    """The steps of a task that are kept with it. An agent's whose output can't be made again from JSON isn't one.
+
+    Attributes:
+        kept: what the steps used that are kept by now.
+    """
 
     log: StepLog
+    kept: Ledger = field(default_factory=Ledger)
 
     def recall(self, step: str, entry: RegisteredAgent, value: object) -> Part | None:
         """What came of the agent's step in an earlier attempt.
@@ -33,7 +38,11 @@ class Replay:
             StepChanged: that was another agent, or had another input.
         """
         kept = self.log.recall(step, entry.capability, json_of(value))
-        return None if kept is None else _KEPT.validate_python(kept).part(entry)
+        if kept is None:
+            return None
+        part = _KEPT.validate_python(kept).part(entry)
+        self.kept.add(part.usage, part.cost)
+        return part
 
     async def keep(self, step: str, entry: RegisteredAgent, value: object, part: Part) -> None:
         """Keep what came of the agent's step, if it can be made again."""
@@ -50,6 +59,7 @@ class Replay:
             tool_calls=part.tool_calls,
         )
         await self.log.keep(step, entry.capability, json_of(value), json_of(asdict(kept)))
+        self.kept.add(part.usage, part.cost)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator, Mapping
 
 from weaver_ai.agents.events import RunFinished
+from weaver_ai.agents.registry import Entry, Weaver
 from weaver_ai.agents.replay import Replay
 from weaver_ai.agents.result import Ledger, RunResult
 from weaver_ai.agents.run import Runner
 from weaver_ai.errors import RunCancelled, RunFailed, WeaverError
-from weaver_ai.tasks import TaskContext, TaskError, TaskHandler, TaskOutcome
+from weaver_ai.tasks import TaskContext, TaskError, TaskHandler, TaskOutcome, TaskPolicy
 
-__all__ = ["task_handler"]
+__all__ = ["task_handler", "task_policies"]
 
 
 def task_handler(runner: Runner) -> TaskHandler:
@@ -22,13 +24,15 @@ def task_handler(runner: Runner) -> TaskHandler:
 
     async def handle(context: TaskContext) -> TaskOutcome:
         ledger = Ledger()
+        replay = None if context.steps is None else Replay(context.steps)
+        kept = Ledger() if replay is None else replay.kept
         try:
-            result = await _run(runner, context, ledger)
+            result = await _run(runner, context, ledger, replay)
         except asyncio.CancelledError:
             # The engine's task ends here, so that nothing is left to cancel; the outcome carries what was used.
-            return _failed(RunCancelled("the task was cancelled"), ledger)
+            return _failed(RunCancelled("the task was cancelled"), ledger, kept)
         except WeaverError as error:
-            return _failed(error, ledger)
+            return _failed(error, ledger, kept)
         return TaskOutcome(
             result=result.to_json(),
             usage=result.usage.to_json(),
@@ -38,10 +42,14 @@ def task_handler(runner: Runner) -> TaskHandler:
     return handle
 
 
-async def _run(runner: Runner, context: TaskContext, ledger: Ledger) -> RunResult:
+def task_policies(weaver: Weaver) -> Mapping[str, TaskPolicy]:
+    """How the tasks of each capability are run, also of those that are registered later."""
+    return _Policies(weaver.capabilities)
+
+
+async def _run(runner: Runner, context: TaskContext, ledger: Ledger, replay: Replay | None) -> RunResult:
     entry = runner.weaver.find_capability(context.record.capability)
     result: RunResult | None = None
-    replay = None if context.steps is None else Replay(context.steps)
     async for event in runner.stream(entry, context.record.input, ledger=ledger, replay=replay):
         if isinstance(event, RunFinished):
             result = event.result
@@ -52,9 +60,25 @@ async def _run(runner: Runner, context: TaskContext, ledger: Ledger) -> RunResul
     return result
 
 
-def _failed(error: WeaverError, ledger: Ledger) -> TaskOutcome:
+def _failed(error: WeaverError, ledger: Ledger, kept: Ledger) -> TaskOutcome:
     return TaskOutcome(
         error=TaskError.of(error),
         usage=ledger.usage.to_json(),
         cost=None if ledger.cost is None else float(ledger.cost),
+        kept_usage=kept.usage.to_json(),
+        kept_cost=None if kept.cost is None else float(kept.cost),
     )
+
+
+class _Policies(Mapping[str, TaskPolicy]):
+    def __init__(self, entries: Mapping[str, Entry]) -> None:
+        self._entries = entries
+
+    def __getitem__(self, capability: str) -> TaskPolicy:
+        return self._entries[capability].tasks
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)

@@ -1,4 +1,4 @@
-"""What came of a workflow's steps, kept with the task so that another worker needn't run them again."""
+"""What came of a workflow's steps, kept with the task so that its next attempt needn't run them again."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ class StepLog:
             return None
         if entry["capability"] != capability:
             raise StepChanged(
-                f"step {step} was {entry['capability']!r} before its worker died, and is {capability!r} now", hint=_HINT
+                f"step {step} was {entry['capability']!r} in an earlier attempt, and is {capability!r} now", hint=_HINT
             )
         if entry["input"] != _digest(value):
-            raise StepChanged(f"step {step} ({capability!r}) has another input than before its worker died", hint=_HINT)
+            raise StepChanged(f"step {step} ({capability!r}) has another input than in an earlier attempt", hint=_HINT)
         return entry["result"]
 
     async def keep(self, step: str, capability: str, value: JsonValue, result: JsonValue) -> None:

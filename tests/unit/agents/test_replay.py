@@ -140,8 +140,8 @@ async def test_steps_of_inner_workflows_and_parallel_ones_have_numbers_of_their_
 @pytest.mark.parametrize(
     ("second", "message"),
     [
-        (("plain", "other"), "step 1 ('plain') has another input than before its worker died"),
-        (("judge", "one"), "step 1 was 'plain' before its worker died, and is 'judge' now"),
+        (("plain", "other"), "step 1 ('plain') has another input than in an earlier attempt"),
+        (("judge", "one"), "step 1 was 'plain' in an earlier attempt, and is 'judge' now"),
     ],
     ids=["input", "capability"],
 )
