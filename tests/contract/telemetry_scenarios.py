@@ -290,18 +290,24 @@ def host() -> Any:
     }
 
 
-@scenario
-def dead() -> Any:
-    """An exporter that doesn't work, with more spans than the queue takes; how long the work takes is what counts."""
+def work(times: int) -> float:
+    """Spans with a record each; how many seconds the slowest took."""
     from weaver_ai.telemetry import log_info, start_span
 
-    telemetry = configured(telemetry_environment="production")
     slowest = 0.0
-    for number in range(3000):
+    for number in range(times):
         begun = time.perf_counter()
         with start_span("work", number=number):
             log_info("working")
         slowest = max(slowest, time.perf_counter() - begun)
+    return slowest
+
+
+@scenario
+def dead() -> Any:
+    """An exporter that doesn't work, with more spans than the queue takes; how long the work takes is what counts."""
+    telemetry = configured(telemetry_environment="production")
+    slowest = work(3000)
     begun = time.monotonic()
     flushed = telemetry.flush(1.0)
     flush_seconds = time.monotonic() - begun
@@ -315,6 +321,15 @@ def dead() -> Any:
         "shutdown_seconds": time.monotonic() - begun,
         "health": health,
     }
+
+
+@scenario
+def refused() -> Any:
+    """An exporter that refuses everything, with more spans than the queue takes; what becomes of each counts."""
+    telemetry = configured(telemetry_environment="production")
+    work(3000)
+    telemetry.flush(60.0)
+    return vars_of(telemetry.exporter_health())
 
 
 @scenario

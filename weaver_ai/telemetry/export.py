@@ -9,11 +9,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, Protocol, TypeVar
 
-from opentelemetry.sdk._logs import ReadableLogRecord, ReadWriteLogRecord
+from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter, LogRecordExportResult
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
@@ -117,23 +118,45 @@ class _LogOutlet(_Outlet[ReadableLogRecord, LogRecordExportResult], LogRecordExp
     success, failure = LogRecordExportResult.SUCCESS, LogRecordExportResult.FAILURE
 
 
-class _Bounded:
-    """How full the queue is of one of the SDK's batch processors, which have no public count."""
+class _Queue(deque[Any]):
+    """A bounded queue that counts what it loses. One that is asked before whether it is full counts too much."""
 
+    def __init__(self, counts: ExportCounts, size: int) -> None:
+        super().__init__(maxlen=size)
+        self._counts = counts
+        self._lock = threading.Lock()
+
+    def lose(self) -> None:
+        self._counts.drop()
+
+    def appendleft(self, item: Any, /) -> None:
+        with self._lock:
+            if len(self) == self.maxlen:
+                self.lose()
+            super().appendleft(item)
+
+    def pop(self) -> Any:  # type: ignore[override] # a queue's has no index
+        with self._lock:
+            return super().pop()
+
+
+class _Counted:
+    """One of the SDK's batch processors with a queue that counts; they have no public count."""
+
+    counts: ExportCounts
     _batch_processor: Any
+
+    def _count(self) -> None:
+        inner = self._batch_processor
+        inner._queue = _Queue(self.counts, inner._max_queue_size)
 
     @property
     def queued(self) -> int:
         waiting: int = len(self._batch_processor._queue)
         return waiting
 
-    @property
-    def is_full(self) -> bool:
-        limit: int = self._batch_processor._max_queue_size
-        return self.queued >= limit
 
-
-class CountedSpans(_Bounded, BatchSpanProcessor):
+class CountedSpans(_Counted, BatchSpanProcessor):
     """The SDK's batch processor (and its OTEL_BSP_* variables), counting what it drops."""
 
     def __init__(
@@ -146,14 +169,10 @@ class CountedSpans(_Bounded, BatchSpanProcessor):
             schedule_delay_millis=delay,
             max_export_batch_size=None if queue_size is None else min(queue_size, 512),
         )
-
-    def on_end(self, span: ReadableSpan) -> None:
-        if span.context is not None and span.context.trace_flags.sampled and self.is_full:
-            self.counts.drop()
-        super().on_end(span)
+        self._count()
 
 
-class CountedLogs(_Bounded, BatchLogRecordProcessor):
+class CountedLogs(_Counted, BatchLogRecordProcessor):
     """As `CountedSpans`, for log records."""
 
     def __init__(
@@ -171,11 +190,7 @@ class CountedLogs(_Bounded, BatchLogRecordProcessor):
             schedule_delay_millis=delay,
             max_export_batch_size=None if queue_size is None else min(queue_size, 512),
         )
-
-    def on_emit(self, log_record: ReadWriteLogRecord) -> None:
-        if self.is_full:
-            self.counts.drop()
-        super().on_emit(log_record)
+        self._count()
 
 
 def combined_health(batches: Sequence[CountedSpans | CountedLogs]) -> ExporterHealth:

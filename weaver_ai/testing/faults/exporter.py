@@ -121,13 +121,27 @@ class _Kept:
             raise AttributeError(self._name) from None
 
 
+class _NoRoom(deque[Any]):
+    """Takes nothing; a queue that counts what it loses counts that."""
+
+    def __init__(self, own: Any) -> None:
+        super().__init__(maxlen=0)
+        self._lose = getattr(own, "lose", None)
+
+    def appendleft(self, item: Any, /) -> None:
+        del item
+        if self._lose is not None:
+            self._lose()
+
+
 class _Queue(_Kept):
     _name = "_queue"
 
     def __get__(self, processor: Any, owner: type | None = None) -> Any:
         if processor is None:
             return self
-        return deque(maxlen=0) if _is_full() else self._own(processor)
+        own = self._own(processor)
+        return _NoRoom(own) if _is_full() else own
 
 
 class _Size(_Kept):
