@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["redis_findings"]
 
-_PATIENCE_SECONDS: Final = 5.0
+_PATIENCE_SECONDS: Final = 10.0  # that of a connection and a reply
 _OLDEST: Final = (6, 2)
 
 

@@ -23,12 +23,13 @@ from redis.asyncio.sentinel import (
     SentinelManagedConnection,
     SentinelManagedSSLConnection,
 )
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import MaxConnectionsError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.observability.attributes import AttributeBuilder, get_pool_name
 
 from weaver_ai.tasks.redis_address import RedisAddress
-from weaver_ai.tasks.redis_trouble import trouble
+from weaver_ai.tasks.redis_trouble import CutOff, NoHandshake, trouble
 from weaver_ai.telemetry import current_telemetry
 
 __all__ = ["RedisPool"]
@@ -209,6 +210,14 @@ class _Impatient(AbstractConnection):
         super().__init__(**kwargs)
         self._reply_seconds = reply_seconds
 
+    async def on_connect_check_health(self, check_health: bool = True) -> None:
+        try:
+            await super().on_connect_check_health(check_health)
+        except RedisConnectionError as error:
+            if type(error) is RedisConnectionError:  # and none of those that say what is wrong
+                raise CutOff(tls=isinstance(self, SSLConnection)) from error
+            raise
+
     async def read_response(
         self,
         disable_decoding: bool = False,
@@ -229,7 +238,13 @@ class _Tcp(_Impatient, Connection):
 
 
 class _Tls(_Impatient, SSLConnection):
-    pass
+    async def connect_check_health(self, check_health: bool = True, retry_socket_connect: bool = True) -> None:
+        try:
+            await super().connect_check_health(check_health, retry_socket_connect)
+        except RedisTimeoutError as error:
+            if self.is_connected:  # it was a reply that didn't come
+                raise
+            raise NoHandshake() from error
 
 
 class _Unix(_Impatient, UnixDomainSocketConnection):
@@ -240,7 +255,7 @@ class _PrimaryTcp(_Impatient, SentinelManagedConnection):
     pass
 
 
-class _PrimaryTls(_Impatient, SentinelManagedSSLConnection):
+class _PrimaryTls(_Tls, SentinelManagedSSLConnection):
     pass
 
 

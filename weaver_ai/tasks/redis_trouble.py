@@ -13,8 +13,25 @@ from redis.exceptions import (
     NoPermissionError,
     ReadOnlyError,
 )
+from redis.exceptions import ConnectionError as RedisConnectionError
 
-__all__ = ["trouble"]
+__all__ = ["CutOff", "NoHandshake", "trouble"]
+
+
+class CutOff(RedisConnectionError):
+    """Redis closed a connection before it had said anything."""
+
+    def __init__(self, *, tls: bool) -> None:
+        maybe = "it may want a client's certificate (ssl_certfile, ssl_keyfile)" if tls else "TLS wants rediss://"
+        super().__init__(f"it cuts each new connection off: {maybe}")
+
+
+class NoHandshake(RedisConnectionError):
+    """No TLS came about in time."""
+
+    def __init__(self) -> None:
+        super().__init__("no TLS with it came about in time: a port without TLS wants redis://")
+
 
 _KNOWN: tuple[tuple[type[Exception], str], ...] = (
     (AuthenticationError, "it refuses the user or the password of WEAVER_REDIS_URL"),
@@ -29,6 +46,8 @@ def trouble(error: BaseException) -> str:
     for kind, text in _KNOWN:
         if isinstance(error, kind):
             return text
+    if isinstance(error, CutOff | NoHandshake):
+        return str(error)
     if isinstance(error, MaxConnectionsError):
         return f"{error} (max_connections of WEAVER_REDIS_URL)"
     if isinstance(error, MasterNotFoundError):
@@ -51,12 +70,7 @@ def _no_primary(text: str) -> str:
 def _tls(error: ssl.SSLError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate isn't trusted: {error.verify_message} (ssl_ca_certs of WEAVER_REDIS_URL)"
-    reason = error.reason or type(error).__name__
-    if reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"):
-        return "it doesn't speak TLS: begin WEAVER_REDIS_URL with redis://, or use its TLS port"
-    if "CERTIFICATE_REQUIRED" in reason:
-        return "it wants a client's certificate: ssl_certfile and ssl_keyfile of WEAVER_REDIS_URL"
-    return f"TLS fails: {reason}"
+    return f"TLS fails: {error.reason or type(error).__name__}"
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
