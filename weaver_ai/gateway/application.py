@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 
 from weaver_ai import __version__
-from weaver_ai.agents import Runner, Weaver, task_handler
+from weaver_ai.agents import Runner, Weaver, task_handler, task_policies
 from weaver_ai.gateway.auth import BearerAuth
 from weaver_ai.gateway.context import RequestContext
 from weaver_ai.gateway.engine_metrics import EngineMetrics
@@ -70,9 +70,10 @@ def create_app(
     runner.prepare()
     own = None  # closed here, for it was made here
     if engine is None and settings.redis_url is not None:
-        engine = own = redis_engine(settings, unwind_seconds=budget.unwind)
+        engine = own = redis_engine(settings, unwind_seconds=budget.unwind, policies=task_policies(weaver))
     engine = engine or EmbeddedEngine(
         task_handler(runner),
+        policies=task_policies(weaver),
         concurrency=settings.task_concurrency,
         queue_size=settings.task_queue_size,
         ttl_seconds=settings.task_ttl_seconds,

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
 from weaver_ai.agents import RunResult
 from weaver_ai.gateway import examples
-from weaver_ai.tasks import Priority, TaskError, TaskRecord, TaskState
+from weaver_ai.tasks import Priority, TaskError, TaskRecord, TaskRequest, TaskState
+from weaver_ai.tasks.retry import MAX_RETRIES
+from weaver_ai.tasks.schedule import MAX_DEADLINE_SECONDS, MAX_DELAY_SECONDS
 
 __all__ = [
     "AgentInfo",
@@ -39,6 +42,17 @@ Usage = Annotated[
 Cost = Annotated[
     float | None, Field(ge=0, description="US dollars; null when the price isn't known, never 0 for that.")
 ]
+
+
+def _dated(value: object) -> object:
+    """Only what RFC 3339 calls a date and time: pydantic would take a number for seconds since 1970."""
+    if value is not None and not (isinstance(value, str) and _DATE_TIME.match(value)):
+        raise ValueError("a date and time as RFC 3339 has it is needed, for instance 2026-11-23T18:00:00Z")
+    return value
+
+
+_DATE_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d")
+Date = Annotated[AwareDatetime, BeforeValidator(_dated)]
 
 
 class RunUsage(BaseModel):
@@ -173,6 +187,9 @@ class TaskSubmission(Body):
                     "input": "refund order 7",
                     "priority": "normal",
                     "metadata": {"customer": "c-42"},
+                    "delay_seconds": 30.0,
+                    "deadline_seconds": 900.0,
+                    "retries": 3,
                 }
             ]
         }
@@ -182,6 +199,36 @@ class TaskSubmission(Body):
     input: JsonValue = Field(description="What the capability takes: text for most agents.")
     priority: Priority = "normal"
     metadata: dict[str, JsonValue] = Field(default_factory=dict, description="Kept with the task and handed back.")
+    delay_seconds: float | None = Field(
+        default=None,
+        ge=0,
+        le=MAX_DELAY_SECONDS,
+        description="Not to be started before so many seconds have passed; 30 days at most.",
+    )
+    not_before: Date | None = Field(
+        default=None, description="Not to be started before this time, in place of `delay_seconds`."
+    )
+    deadline_seconds: float | None = Field(
+        default=None,
+        gt=0,
+        le=MAX_DEADLINE_SECONDS,
+        description="To have ended so many seconds from now. After it the task isn't started, a running one is "
+        "cancelled and none is retried: it fails as `deadline-exceeded`.",
+    )
+    deadline: Date | None = Field(
+        default=None, description="To have ended by this time, in place of `deadline_seconds`; a year ahead at most."
+    )
+    retries: int | None = Field(
+        default=None,
+        ge=0,
+        le=MAX_RETRIES,
+        description="How many failed attempts may be followed by another, in place of what the capability says. What a "
+        "model provider may do better next time is retried: time-outs, 429, 5xx and broken connections.",
+    )
+
+    def request(self, idempotency_key: str | None) -> TaskRequest:
+        """What is asked of the engine."""
+        return TaskRequest(idempotency_key=idempotency_key, **dict(self))
 
 
 class TaskFailure(BaseModel):
@@ -206,18 +253,29 @@ class Task(BaseModel):
                 {
                     "task_id": "0d696e2e1696422fb694da45e7ee67a8",
                     "capability": "support",
-                    "state": "queued",
+                    "state": "scheduled",
                     "input": "refund order 7",
                     "priority": "normal",
                     "metadata": {"customer": "c-42"},
                     "result": None,
                     "error": None,
-                    "attempts": 0,
+                    "attempts": 1,
+                    "retries": 3,
+                    "retried": 1,
+                    "last_error": {
+                        "code": "provider-rate-limited",
+                        "message": "openai (gpt-5-mini) is rate limiting: status 429",
+                        "hint": None,
+                        "retry_after": 2.0,
+                    },
                     "usage": None,
                     "cost": None,
-                    "trace_id": None,
+                    "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
                     "created_at": "2026-11-23T15:05:33.943218Z",
-                    "started_at": None,
+                    "not_before": "2026-11-23T15:06:03.943218Z",
+                    "next_attempt_at": "2026-11-23T15:06:06.120077Z",
+                    "deadline": "2026-11-23T15:20:33.943218Z",
+                    "started_at": "2026-11-23T15:06:03.951764Z",
                     "finished_at": None,
                 }
             ]
@@ -226,17 +284,28 @@ class Task(BaseModel):
 
     task_id: str
     capability: str
-    state: TaskState
+    state: TaskState = Field(
+        description="A `scheduled` task waits for its time: its first one, or that of the attempt after a failed one. "
+        "A `queued` one waits for a place."
+    )
     input: JsonValue
     priority: Priority
     metadata: dict[str, JsonValue]
     result: JsonValue = Field(description="What came of it; null until it has succeeded.")
     error: TaskFailure | None = Field(description="Set exactly when the state is `failed` or `cancelled`.")
-    attempts: int = Field(ge=0)
+    attempts: int = Field(ge=0, description="How often it was started.")
+    retries: int = Field(ge=0, description="How many failed attempts may be followed by another.")
+    retried: int = Field(ge=0, description="How many were; a worker's death isn't one of them.")
+    last_error: TaskFailure | None = Field(
+        description="Of the last failed attempt that another followed, or is to follow."
+    )
     usage: Usage = None
     cost: Cost = None
     trace_id: str | None = Field(description="The trace to look at, known from the first attempt on.")
     created_at: datetime
+    not_before: datetime | None = Field(description="Before which it isn't started; null when it needn't wait.")
+    next_attempt_at: datetime | None = Field(description="When the next attempt is due; null unless it is `scheduled`.")
+    deadline: datetime | None = Field(description="By which it has ended.")
     started_at: datetime | None
     finished_at: datetime | None
 
@@ -252,10 +321,16 @@ class Task(BaseModel):
             result=record.result,
             error=None if record.error is None else TaskFailure.of(record.error),
             attempts=record.attempts,
+            retries=record.retries,
+            retried=record.retried,
+            last_error=None if record.last_error is None else TaskFailure.of(record.last_error),
             usage=record.usage,
             cost=record.cost,
             trace_id=record.trace_id,
             created_at=record.created_at,
+            not_before=record.not_before,
+            next_attempt_at=record.next_attempt_at,
+            deadline=record.deadline,
             started_at=record.started_at,
             finished_at=record.finished_at,
         )

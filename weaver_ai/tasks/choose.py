@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from weaver_ai.errors import MissingExtra, SettingsError
 from weaver_ai.settings import Settings
 from weaver_ai.tasks.engine import TaskHandler
+from weaver_ai.tasks.retry import TaskPolicy
 
 if TYPE_CHECKING:
     from weaver_ai.tasks.docket_engine import DocketEngine
@@ -24,6 +25,7 @@ def redis_engine(
     unwind_seconds: float,
     concurrency: int | None = None,
     capabilities: Sequence[str] = (),
+    policies: Mapping[str, TaskPolicy] | None = None,
 ) -> DocketEngine:
     """The engine on the settings' Redis, not started; without a handler one that only takes tasks.
 
@@ -43,6 +45,7 @@ def redis_engine(
         lease_seconds=settings.task_lease_seconds,
         unwind_seconds=unwind_seconds,
         capabilities=capabilities,
+        policies=policies,
     )
 
 

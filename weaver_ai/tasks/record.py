@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final, Literal, TypeAlias, cast
 
@@ -191,7 +191,7 @@ _RECORD: TypeAdapter[TaskRecord] = TypeAdapter(TaskRecord)
 
 
 def _comparable(value: float | datetime) -> JsonValue:
-    return value.astimezone(UTC).isoformat() if isinstance(value, datetime) else float(value)
+    return f"at {value.timestamp():f}" if isinstance(value, datetime) else float(value)
 
 
 def _canonical_json(value: JsonValue | Mapping[str, Any]) -> bytes:

@@ -17,6 +17,7 @@ from weaver_ai.tasks.tracing import trace_id_of
 
 __all__ = [
     "DEADLINE_EXCEEDED",
+    "MAX_DEADLINE_SECONDS",
     "MAX_DELAY_SECONDS",
     "Spent",
     "Times",
@@ -28,6 +29,7 @@ __all__ = [
 ]
 
 MAX_DELAY_SECONDS: Final = 30 * 86_400.0
+MAX_DEADLINE_SECONDS: Final = 366 * 86_400.0
 
 DEADLINE_EXCEEDED: Final = TaskError.of(DeadlineExceeded("the task's deadline was over before the task had ended"))
 _TOO_LATE: Final = "it wasn't tried again, for the next attempt would have begun after the task's deadline"
@@ -56,6 +58,8 @@ def times_of(request: TaskRequest, now: datetime) -> Times:
         )
     if request.delay_seconds is not None and request.delay_seconds < 0:
         raise InvalidInput("delay_seconds can't be negative")
+    if deadline is not None and deadline > MAX_DEADLINE_SECONDS:
+        raise InvalidInput("a deadline can't be more than a year ahead")
     if deadline is not None and deadline <= 0:
         raise InvalidInput("the deadline is over already")
     if deadline is not None and deadline <= max(0.0, delay or 0.0):

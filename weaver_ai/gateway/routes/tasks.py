@@ -17,7 +17,7 @@ from weaver_ai.gateway.schemas import Task, TaskSubmission
 from weaver_ai.gateway.service import CurrentService
 from weaver_ai.gateway.streaming import EventStream, event
 from weaver_ai.gateway.strict_json import StrictRoute
-from weaver_ai.tasks import Engine, TaskEvent, TaskRequest
+from weaver_ai.tasks import Engine, TaskEvent
 
 __all__ = ["router"]
 
@@ -68,15 +68,7 @@ async def submit(
     """Accept work for an agent or a workflow and answer at once; it goes on when the client has gone."""
     service.lifecycle.admit()
     service.weaver.find_capability(body.capability)
-    record = await service.engine.submit(
-        TaskRequest(
-            capability=body.capability,
-            input=body.input,
-            priority=body.priority,
-            metadata=body.metadata,
-            idempotency_key=idempotency_key,
-        )
-    )
+    record = await service.engine.submit(body.request(idempotency_key))
     response.headers["location"] = f"/v1/tasks/{record.id}"
     return Task.of(record)
 
@@ -89,7 +81,7 @@ async def read(task_id: TaskId, service: CurrentService) -> Task:
 
 @router.delete("/{task_id}", operation_id="cancel_task", summary="Cancel a task", responses=problems(404, 422, 503))
 async def cancel(task_id: TaskId, service: CurrentService) -> Task:
-    """Stop the task, queued or running; a finished one stays as it is."""
+    """Stop the task, scheduled, queued or running; a finished one stays as it is."""
     return Task.of(await service.engine.cancel(task_id))
 
 
