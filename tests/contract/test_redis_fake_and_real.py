@@ -20,7 +20,7 @@ from weaver_ai.testing.fakes.redis import TestRedis
 from weaver_ai.testing.fakes.redis.fake import FakeBackend
 from weaver_ai.testing.fakes.redis.handle import running
 from weaver_ai.testing.fakes.redis.real import RealBackend, RedisServer
-from weaver_ai.testing.faults import fault
+from weaver_ai.testing.faults import FaultSpec, fault
 from weaver_ai.testing.faults.plan import FaultPlan
 
 pytest_plugins = ["tests.fixtures.redis_server"]
@@ -384,6 +384,34 @@ def test_without_memory_only_what_takes_none_goes(server: TestRedis, plan: Fault
     assert str(refused.value) == "command not allowed when used memory > 'maxmemory'."
     assert client.get("a") == "1"
     assert client.delete("a") == 1
+
+
+@pytest.mark.parametrize(
+    ("refusing", "kind", "words"),
+    [
+        (fault.redis.readonly(), redis.exceptions.ReadOnlyError, "You can't write against a read only replica."),
+        (fault.redis.oom(), redis.exceptions.OutOfMemoryError, "command not allowed when used memory > 'maxmemory'."),
+    ],
+    ids=["readonly", "oom"],
+)
+def test_a_script_that_reads_runs_and_one_that_writes_is_refused(
+    server: TestRedis, plan: FaultPlan, refusing: FaultSpec, kind: type[Exception], words: str
+) -> None:
+    client = once()
+    client.set("a", 1)
+    read, write = "return redis.call('GET', 'a')", "redis.call('GET', 'a') redis.call('SET', 'a', 2) return 1"
+    sha = client.script_load(write)
+    with plan.arm(refusing):
+        assert client.eval(read, 0) == "1"
+        for asked in (lambda: client.eval(write, 0), lambda: client.evalsha(sha, 0)):
+            with pytest.raises(kind) as refused:
+                asked()
+            assert str(refused.value).startswith(words)
+        with client.pipeline() as pipeline:
+            answers = pipeline.eval(read, 0).eval(write, 0).execute(raise_on_error=False)
+        assert (answers[0], type(answers[1])) == ("1", kind)
+    assert client.get("a") == "1"
+    assert client.evalsha(sha, 0) == 1
 
 
 def test_a_refused_command_spoils_its_transaction(server: TestRedis, plan: FaultPlan) -> None:

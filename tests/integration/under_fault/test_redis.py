@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any
 
 import httpx2
@@ -11,15 +12,36 @@ import pytest
 from tests.integration.service.problem import assert_problem
 from tests.integration.under_fault.conftest import Gateway, Serve
 from tests.integration.under_fault.matrix import REDIS, RedisCase
+from weaver_ai.tasks import docket_engine
 from weaver_ai.testing import Spans
 from weaver_ai.testing.fakes import Providers
 from weaver_ai.testing.fakes.redis import TestRedis
+from weaver_ai.testing.fakes.redis.fake import FakeBackend
+from weaver_ai.testing.fakes.redis.handle import running
+from weaver_ai.testing.fakes.redis.real import RealBackend
 from weaver_ai.testing.faults import Faults, every, fault
 
 CASES = pytest.mark.parametrize("case", [pytest.param(case, id=case.fault.id) for case in REDIS])
 URL = "redis://redis.example:6379/0"
 SLOW = next(case for case in REDIS if case.fault.kind == "slow" and case.task is None)
 NOBODY = "no worker takes tasks"  # the gateway's own state here, where no worker runs
+
+
+pytest_plugins = ["tests.fixtures.redis_server"]
+
+
+@pytest.fixture(params=["fake", "real"])
+def fake_redis(request: pytest.FixtureRequest) -> Iterator[TestRedis]:
+    """The plugin's, on either server at once."""
+    backend = FakeBackend() if request.param == "fake" else RealBackend(request.getfixturevalue("redis_server"))
+    with running(backend) as redis:
+        yield redis
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tasks are tried for a second before they are refused: several times, as in six."""
+    monkeypatch.setattr(docket_engine, "_OUTAGE_SECONDS", 1.0)
 
 
 def test_the_table_has_every_fault_of_the_vocabulary() -> None:
@@ -33,6 +55,7 @@ async def test_a_task_is_kept_or_refused(
     async with serve(redis_url=URL) as gateway:
         providers.openai.always("From the first.")
         assert (await submitted(gateway)).status_code == 202
+        await quiet(fake_redis)
         with spans.scope() as act, faults.arm(case.fault) as armed:
             response, run, workflow = await asyncio.gather(
                 submitted(gateway),
@@ -140,6 +163,15 @@ async def test_a_refused_task_can_be_sent_again_under_its_key(
 
 async def submitted(gateway: Gateway, headers: dict[str, str] | None = None) -> httpx2.Response:
     return await gateway.client.post("/v1/tasks", json={"capability": "echo", "input": "hi"}, headers=headers)
+
+
+async def quiet(fake_redis: TestRedis) -> None:
+    """What the engine does beside the request is over, and none of it will meet the fault that the request is to."""
+    came, since = fake_redis.commands, 0
+    async with asyncio.timeout(30):
+        while since < 10:
+            await asyncio.sleep(0.02)
+            came, since = fake_redis.commands, since + 1 if fake_redis.commands == came else 0
 
 
 async def healthy_again(gateway: Gateway) -> dict[str, Any]:

@@ -30,6 +30,10 @@ class Session(Protocol):
         """Run a command; its reply goes to the session's `reply`, perhaps later. May block as the command does."""
         ...
 
+    def run_script(self, command: list[bytes], refusal: str) -> None:
+        """Run a script as `run` does, and refuse with these words what it writes."""
+        ...
+
     def settle(self) -> None:
         """Return when every command so far has its reply."""
         ...

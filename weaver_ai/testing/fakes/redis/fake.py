@@ -16,7 +16,7 @@ from fakeredis._commands import SUPPORTED_COMMANDS
 from fakeredis._helpers import NoResponse, SimpleError, SimpleString
 from fakeredis._msgs import WRONGTYPE_MSG
 from fakeredis._socket import FakeSocket
-from fakeredis.model import get_command_info
+from fakeredis.model import get_command_info, is_write_command
 
 from weaver_ai.testing.fakes.redis.backend import Client
 from weaver_ai.testing.fakes.redis.resp import encode, error, pack
@@ -73,8 +73,14 @@ class _FakeSession:
             self._client.reply(error(_why_not(lacking)))
             return
         self._socket.sendall(pack(command))
+        if self._socket._transaction is None:
+            self._socket.refusal = None
         if self._socket._killed or command[0].lower() == b"quit":
             self._client.close()
+
+    def run_script(self, command: list[bytes], refusal: str) -> None:
+        self._socket.refusal = refusal  # until it has run, which in a transaction is at its end
+        self.run(command)
 
     def settle(self) -> None:
         """A command's reply comes before `run` returns."""
@@ -124,6 +130,7 @@ class _WireSocket(FakeSocket):
         self._client = client
         self._command = b""
         self._thread = 0
+        self.refusal: str | None = None  # of what a script writes
         super().__init__(server, 0, client_class=redis.Redis, client_info=_client_info())
 
     def _process_command(self, fields: list[bytes]) -> None:
@@ -136,6 +143,8 @@ class _WireSocket(FakeSocket):
 
     def _run_command(self, func: Callable[[Any], Any] | None, sig: Any, args: list[Any], from_script: bool) -> Any:
         """As fakeredis does, where it differs from a real server put right, and where it breaks said."""
+        if from_script and self.refusal is not None and is_write_command(sig.name.encode()):
+            return SimpleError(self.refusal)
         try:
             result = super()._run_command(func, sig, args, from_script)
         except Exception as broken:  # noqa: BLE001 # whatever breaks in fakeredis, the client is told and goes on

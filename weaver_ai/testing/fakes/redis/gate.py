@@ -18,6 +18,7 @@ Effect: TypeAlias = Literal["pass", "refuse", "abort", "drop", "restart"]
 _GREETINGS: Final = frozenset({"hello", "auth", "client", "select", "quit", "reset", "readonly"})
 _READONLY: Final = "READONLY You can't write against a read only replica."
 _OOM: Final = "OOM command not allowed when used memory > 'maxmemory'."
+_SCRIPTS: Final = frozenset({"eval", "evalsha", "fcall"})
 _EXECABORT: Final = "EXECABORT Transaction discarded because of previous errors."
 
 
@@ -28,11 +29,13 @@ class Verdict:
     Attributes:
         effect: it passes; it is refused with `reply`, and so may be its whole transaction (`abort`); its
             connection is dropped (`drop`), or every connection is (`restart`).
+        script_reply: it is a script that runs, and a write of it is refused with this.
         delay: seconds before its reply.
     """
 
     effect: Effect = "pass"
     reply: str = ""
+    script_reply: str | None = None
     delay: float = 0.0
 
 
@@ -71,7 +74,7 @@ class Gate:
         if plan is not None and name not in _GREETINGS:
             struck = plan.strike(lambda spec: spec.edge == "redis" and _concerns(spec, name, command))
             if struck is not None:
-                verdict = _verdict(struck.spec)
+                verdict = _verdict(struck.spec, name)
         return self._in_order(name, verdict)
 
     def _in_order(self, name: str, verdict: Verdict) -> Verdict:
@@ -82,7 +85,7 @@ class Gate:
             spoilt = self._spoilt and name == "exec"
             self._in_transaction = self._spoilt = False
             if spoilt and verdict.effect == "pass":
-                return Verdict("abort", _EXECABORT, verdict.delay)
+                return Verdict("abort", _EXECABORT, delay=verdict.delay)
         elif self._in_transaction and verdict.effect == "refuse":
             self._spoilt = True
         return verdict
@@ -98,14 +101,13 @@ def _concerns(spec: FaultSpec, name: str, command: list[bytes]) -> bool:
     return True
 
 
-def _verdict(spec: FaultSpec) -> Verdict:
+def _verdict(spec: FaultSpec, name: str) -> Verdict:
     match spec.kind:
         case "slow":
             return Verdict(delay=spec.seconds)
-        case "readonly":
-            return Verdict("refuse", _READONLY)
-        case "oom":
-            return Verdict("refuse", _OOM)
+        case "readonly" | "oom":
+            reply = _READONLY if spec.kind == "readonly" else _OOM
+            return Verdict(script_reply=reply) if name in _SCRIPTS else Verdict("refuse", reply)
         case "reconnect":
             return Verdict("restart")
         case _:  # down on some calls, flaky
@@ -114,7 +116,7 @@ def _verdict(spec: FaultSpec) -> Verdict:
 
 def _flags(name: str, command: list[bytes]) -> frozenset[str]:
     """What Redis says of a command: whether it writes, whether it may take memory. A script may do both."""
-    if name in {"eval", "evalsha", "fcall"}:
+    if name in _SCRIPTS:
         return frozenset({"write", "denyoom"})
     from fakeredis.model import get_command_info  # noqa: PLC0415 # its copy of Redis' command table
 

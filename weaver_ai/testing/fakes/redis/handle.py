@@ -51,6 +51,11 @@ class TestRedis:
         return self._server.connections
 
     @property
+    def commands(self) -> int:
+        """How many commands came by, those included that a client sends when it connects."""
+        return self._server.commands
+
+    @property
     def refused(self) -> list[str]:
         """Commands that were asked for and that only a real server has."""
         backend = self._server.backend

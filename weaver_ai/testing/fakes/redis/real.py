@@ -17,6 +17,10 @@ from weaver_ai.testing.fakes.redis.resp import Replies, pack
 __all__ = ["NOT_INSTALLED", "RealBackend", "RedisServer"]
 
 NOT_INSTALLED: Final = "redis-server is not installed: apt-get install redis-server, or brew install redis"
+_READ_ONLY_SCRIPT: Final = (
+    b"-ERR Write commands are not allowed from read-only scripts.",
+    b"-ERR Can not execute a script with write flag using *_ro command.",
+)
 _LOOKS: Final = 1000
 _TRIES: Final = 5
 
@@ -146,6 +150,7 @@ class _RealSession:
         self._connection = socket.create_connection(("127.0.0.1", port))
         self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._client = client
+        self._refusal: bytes | None = None
         self._owed = 0
         self._all_here = threading.Condition()
         self._over = False
@@ -156,6 +161,10 @@ class _RealSession:
         with self._all_here:
             self._owed += 1
         self._connection.sendall(pack(command))
+
+    def run_script(self, command: list[bytes], refusal: str) -> None:
+        self._refusal = f"-{refusal}".encode()
+        self.run([command[0] + b"_RO", *command[1:]])
 
     def settle(self) -> None:
         with self._all_here:
@@ -172,7 +181,7 @@ class _RealSession:
         try:
             while data := self._connection.recv(65536):
                 for reply in replies.feed(data):
-                    self._client.reply(reply)
+                    self._client.reply(self._refused(reply))
                     self._settled(reply)
         except OSError:
             pass  # closed from this side
@@ -180,6 +189,14 @@ class _RealSession:
             self._over = True
             self._all_here.notify_all()
         self._client.close()
+
+    def _refused(self, reply: bytes) -> bytes:
+        """What a read-only script is refused with in the words of the fault, also where it stands in a transaction."""
+        if self._refusal is None:
+            return reply
+        for words in _READ_ONLY_SCRIPT:
+            reply = reply.replace(words, self._refusal)
+        return reply
 
     def _settled(self, reply: bytes) -> None:
         if reply.startswith(b">"):

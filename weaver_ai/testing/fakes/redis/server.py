@@ -23,7 +23,7 @@ class Server:
     Any user name and password are taken, so an application's own URL works as it stands.
 
     Attributes:
-        commands: how many came by, without what clients say when they connect.
+        commands: how many came by, those included that a client sends when it connects.
     """
 
     def __init__(self, backend: Backend) -> None:
@@ -161,6 +161,8 @@ class _Connection(threading.Thread):
         if self._delayed(verdict) or self._closing.is_set():
             return
         match verdict.effect:
+            case "pass" if verdict.script_reply is not None:
+                session.run_script(command, verdict.script_reply)
             case "pass":
                 session.run(command)
             case "refuse":
