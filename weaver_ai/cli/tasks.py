@@ -1,4 +1,4 @@
-"""`weaver tasks`: what failed on Redis, and putting it back."""
+"""`weaver tasks`: what failed or waits on Redis, and putting back what failed."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from weaver_ai.tasks import TaskRecord
     from weaver_ai.tasks.docket_engine import DocketEngine
+    from weaver_ai.tasks.redis_records import ListedState
 
 __all__ = ["add_to"]
 
@@ -21,17 +24,26 @@ def add_to(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the verb and its actions."""
     parser = verbs.add_parser(
         "tasks",
-        help="list failed tasks on Redis, show one, put one back",
-        description="Dead letters: the tasks on Redis that failed and can still be read (WEAVER_TASK_TTL_SECONDS).",
+        help="list failed or waiting tasks on Redis, show one, put one back",
+        description="Dead letters: the tasks on Redis that failed and can still be read (WEAVER_TASK_TTL_SECONDS). And "
+        "those that wait for their time, or for a worker.",
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    listing = actions.add_parser("list", help="the failed tasks, the latest first")
+    listing = actions.add_parser("list", help="the failed tasks, the latest first; or those that wait")
+    listing.add_argument(
+        "--state",
+        choices=("failed", "scheduled", "queued"),
+        default="failed",
+        help="failed; or scheduled, for a time; or queued, for a place (failed)",
+    )
     listing.add_argument("--limit", type=int, default=50, metavar="N", help="at most N of them (50)")
-    listing.set_defaults(run=_running(lambda engine, options: _list(engine, options.limit)))
+    listing.set_defaults(run=_running(lambda engine, options: _list(engine, options.state, options.limit)))
     show = actions.add_parser("show", help="everything about one task, as JSON")
     show.add_argument("task", metavar="TASK", help="its id")
     show.set_defaults(run=_running(lambda engine, options: _show(engine, options.task)))
-    retry = actions.add_parser("retry", help="put failed tasks back to the end of their queues")
+    retry = actions.add_parser(
+        "retry", help="put failed tasks back to the end of their queues, with all their retries and no deadline"
+    )
     retry.add_argument("tasks", nargs="+", metavar="TASK", help="their ids")
     retry.set_defaults(run=_running(lambda engine, options: _retry(engine, options.tasks)))
     for action in (listing, show, retry):
@@ -59,20 +71,37 @@ def _running(
     return run
 
 
-async def _list(engine: DocketEngine, limit: int) -> int:
-    print("\n".join(_table(await engine.failed(limit))))
+async def _list(engine: DocketEngine, state: ListedState, limit: int) -> int:
+    print("\n".join(_table(await engine.listed(state, limit), state)))
     return 0
 
 
-def _table(records: list[TaskRecord]) -> Iterator[str]:
+def _table(records: list[TaskRecord], state: ListedState = "failed") -> Iterator[str]:
     if not records:
-        yield "no failed tasks"
+        yield f"no {state} tasks"
         return
     width = max(len(record.capability) for record in records)
     for record in records:
-        when = "" if record.finished_at is None else f"{record.finished_at:%Y-%m-%d %H:%M:%S}"
-        why = "" if record.error is None else f"{record.error.code}: {record.error.message}"
-        yield f"{record.id}  {when}  {record.capability:<{width}}  attempts {record.attempts}  {why}"
+        time = _time(record)
+        when = "" if time is None else f"{time:%Y-%m-%d %H:%M:%S}"
+        yield f"{record.id}  {when}  {record.capability:<{width}}  attempts {record.attempts}  {_why(record)}"
+
+
+def _time(record: TaskRecord) -> datetime | None:
+    """When it failed, when its next attempt is due, or when it was submitted."""
+    if record.state == "scheduled":
+        return record.next_attempt_at
+    return record.finished_at if record.finished else record.created_at
+
+
+def _why(record: TaskRecord) -> str:
+    if record.error is not None:
+        return f"{record.error.code}: {record.error.message}"
+    if record.state == "queued":
+        return f"{record.priority} priority"
+    if record.last_error is None:
+        return "delayed"
+    return f"retry {record.retried} of {record.retries}, after {record.last_error.code}: {record.last_error.message}"
 
 
 async def _show(engine: DocketEngine, task_id: str) -> int:

@@ -6,14 +6,14 @@ import argparse
 import asyncio
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from weaver_ai import __version__
 from weaver_ai.cli.leaving import leave_within
-from weaver_ai.errors import MissingExtra
+from weaver_ai.errors import MissingExtra, SettingsError
 
 if TYPE_CHECKING:
     from weaver_ai.agents import Runner, Weaver
@@ -38,14 +38,27 @@ def add_to(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument("--redis", metavar="URL", help="Redis (WEAVER_REDIS_URL)")
     parser.add_argument("--concurrency", type=int, metavar="N", help="tasks at a time (WEAVER_TASK_CONCURRENCY, 16)")
+    parser.add_argument(
+        "--capabilities",
+        type=_names,
+        metavar="A,B",
+        help="run tasks of these capabilities only; what they call runs here, too (all of the target's)",
+    )
     parser.set_defaults(run=run)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
+    if not all(names):
+        raise argparse.ArgumentTypeError(f"{text!r} has an empty name; write them like a,b")
+    return names
 
 
 def run(options: argparse.Namespace) -> int:
     """Work until SIGTERM or SIGINT; both end it with 0 once it has drained."""
     if find_spec("pydantic_ai") is None:
         raise MissingExtra("'weaver worker'", "gateway")
-    from weaver_ai.agents import Runner, load_target, task_handler
+    from weaver_ai.agents import Runner, load_target, task_handler, task_policies
     from weaver_ai.gateway.shutdown import Budget
     from weaver_ai.settings import load_settings
     from weaver_ai.tasks.choose import redis_engine
@@ -59,16 +72,21 @@ def run(options: argparse.Namespace) -> int:
     runner = Runner(weaver, settings)
     runner.prepare()
     budget = Budget(settings.shutdown_grace_seconds)
+    served = _served(weaver, options.capabilities)
     engine = redis_engine(
-        settings, task_handler(runner), unwind_seconds=budget.unwind, capabilities=sorted(_capabilities(weaver))
+        settings,
+        task_handler(runner),
+        unwind_seconds=budget.unwind,
+        capabilities=served,
+        policies=task_policies(weaver),
     )
     instrument_all()
     with asyncio.Runner(loop_factory=_loop_factory()) as loop:
-        loop.run(_work(settings, runner, engine, telemetry, budget))
+        loop.run(_work(engine, runner, telemetry, budget, "\n".join(_banner(settings, telemetry, weaver, served))))
     return 0
 
 
-async def _work(settings: Settings, runner: Runner, engine: DocketEngine, telemetry: Telemetry, budget: Budget) -> None:
+async def _work(engine: DocketEngine, runner: Runner, telemetry: Telemetry, budget: Budget, banner: str) -> None:
     from weaver_ai.telemetry import log_info
 
     stop = asyncio.Event()
@@ -77,7 +95,7 @@ async def _work(settings: Settings, runner: Runner, engine: DocketEngine, teleme
         loop.add_signal_handler(number, stop.set)
     await engine.start()
     health = await engine.health()
-    print("\n".join(_banner(settings, runner, telemetry)), flush=True)
+    print(banner, flush=True)
     if health.latency is None:
         print(f"  waiting    {health.reason}", flush=True)
     await stop.wait()
@@ -89,17 +107,35 @@ async def _work(settings: Settings, runner: Runner, engine: DocketEngine, teleme
     leave_within(max(1.0, budget.flush))  # the loop waits for what ignored its cancellation
 
 
-def _banner(settings: Settings, runner: Runner, telemetry: Telemetry) -> Iterator[str]:
+def _banner(settings: Settings, telemetry: Telemetry, weaver: Weaver, served: Sequence[str]) -> Iterator[str]:
     from weaver_ai.tasks.choose import shown_redis
 
+    others = len(weaver.capabilities) - len(served)
     yield f"weaver {__version__} works for {settings.target or 'the built-in support desk'}"
-    yield f"  serves     {', '.join(sorted(_capabilities(runner.weaver))) or 'nothing'}"
+    yield f"  serves     {', '.join(served)}{f'; not {others} more' if others else ''}"
+    for capability, policy in ((name, weaver.capabilities[name].tasks) for name in served):
+        if policy.concurrency is not None:
+            yield f"  limit      {capability}: {policy.concurrency} at a time, over all workers"
     yield f"  engine     docket on {shown_redis(settings)}: {settings.task_concurrency} tasks at a time"
     yield f"  telemetry  {telemetry.name}, {telemetry.environment}"
 
 
-def _capabilities(weaver: Weaver) -> list[str]:
-    return list(weaver.capabilities)
+def _served(weaver: Weaver, asked: Sequence[str] | None) -> tuple[str, ...]:
+    """The capabilities to serve, sorted.
+
+    Raises:
+        SettingsError: the target has none, or not all of those that were asked for.
+    """
+    from weaver_ai.agents.registry import did_you_mean
+
+    if not weaver.capabilities:
+        raise SettingsError("the target has no agent and no workflow: there is nothing to serve")
+    for name in asked or ():
+        if name not in weaver.capabilities:
+            raise SettingsError(
+                f"--capabilities: nobody has the capability {name!r}", hint=did_you_mean(name, weaver.capabilities)
+            )
+    return tuple(sorted(asked or weaver.capabilities))
 
 
 def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:

@@ -156,7 +156,8 @@ async def _running(service: Service, budget: Budget) -> AsyncIterator[None]:
         await drained
 
     await engine.start()
-    measuring = asyncio.create_task(EngineMetrics(engine, service.telemetry).refresh(), name="weaver engine metrics")
+    gauges = EngineMetrics(engine, service.telemetry, service.weaver.capabilities)
+    measuring = asyncio.create_task(gauges.refresh(), name="weaver engine metrics")
     lifecycle.phase = "serving"
     try:
         with drain_before_exit(begin=lifecycle.refuse, drain=drain, leave_seconds=budget.flush + budget.leave):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from typing import Final
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, Final
 
 from opentelemetry.metrics import CallbackOptions, Observation
 
@@ -19,14 +19,21 @@ _WORKER_STATES: Final = ("ok", "draining", "silent", "stuck")
 
 
 class EngineMetrics:
-    """Asks the engine every two seconds; an exporter or a scraper gets its last answer."""
+    """Asks the engine every two seconds; an exporter or a scraper gets its last answer.
 
-    def __init__(self, engine: Engine, telemetry: Telemetry) -> None:
+    `capabilities` are told of also when none of their tasks waits.
+    """
+
+    def __init__(self, engine: Engine, telemetry: Telemetry, capabilities: Collection[str]) -> None:
         self._engine = engine
+        self._capabilities = capabilities
         self._last: EngineHealth | None = None
         meter = telemetry.meter_provider.get_meter("weaver_ai")
         meter.create_observable_gauge(
-            names.METRIC_TASK_QUEUED, [self._queued], unit="{task}", description="Tasks that wait."
+            names.METRIC_TASK_QUEUED, [self._queued], unit="{task}", description="Tasks that wait, by capability."
+        )
+        meter.create_observable_gauge(
+            names.METRIC_TASK_SCHEDULED, [self._scheduled], unit="{task}", description="Tasks that wait for their time."
         )
         meter.create_observable_gauge(
             names.METRIC_TASK_RUNNING, [self._running], unit="{task}", description="Tasks that run."
@@ -50,7 +57,14 @@ class EngineMetrics:
         return last if last is not None and (last.latency is not None or last.state == "ok") else None
 
     def _queued(self, _options: CallbackOptions) -> Iterable[Observation]:
-        return [] if (known := self._known()) is None else [Observation(known.queued)]
+        known = self._known()
+        if known is None or not isinstance(waiting := known.detail.get("waiting"), Mapping):
+            return []
+        numbers: dict[str, Any] = {**dict.fromkeys(self._capabilities, 0), **waiting}
+        return [Observation(number, {names.TASK_CAPABILITY: capability}) for capability, number in numbers.items()]
+
+    def _scheduled(self, _options: CallbackOptions) -> Iterable[Observation]:
+        return [] if (known := self._known()) is None else [Observation(known.scheduled)]
 
     def _running(self, _options: CallbackOptions) -> Iterable[Observation]:
         return [] if (known := self._known()) is None else [Observation(known.running)]

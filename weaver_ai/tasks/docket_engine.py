@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from random import random
-from typing import Final, Literal
+from typing import Final
 from uuid import uuid4
 
 from pydantic import JsonValue
@@ -22,7 +22,7 @@ from weaver_ai.tasks.payloads import fingerprint_of, position_of
 from weaver_ai.tasks.record import TaskEvent, TaskRecord, TaskRequest, TaskState
 from weaver_ai.tasks.redis_answers import Accepted, Beat, Survey
 from weaver_ai.tasks.redis_pool import RedisPool
-from weaver_ai.tasks.redis_records import RedisRecords, unavailable
+from weaver_ai.tasks.redis_records import ListedState, RedisRecords, unavailable
 from weaver_ai.tasks.retry import TaskPolicy
 from weaver_ai.tasks.schedule import Times, accepted, retry_of, times_of
 from weaver_ai.tasks.serving import Serving
@@ -205,12 +205,11 @@ class DocketEngine:
             },
         )
 
-    async def failed(self, limit: int = 100) -> list[TaskRecord]:
-        """Dead letters: the tasks that failed and can still be read, the latest first."""
-        return await self.records.listed("failed", limit)
+    async def listed(self, state: ListedState = "failed", limit: int = 100) -> list[TaskRecord]:
+        """Dead letters: the tasks that failed and can still be read, the latest first.
 
-    async def waiting(self, state: Literal["scheduled", "queued"], limit: int = 100) -> list[TaskRecord]:
-        """Tasks that wait for their time, or for a place, in the order of their turn."""
+        Or those that wait for their time, or for a place, in the order of their turn.
+        """
         return await self.records.listed(state, limit)
 
     async def past_events(self, task_id: str) -> list[TaskEvent]:

@@ -10,8 +10,9 @@ from pydantic_ai import Agent
 from weaver_ai import __version__
 from weaver_ai.agents import Runner, Weaver, load_target
 from weaver_ai.cli import main, serve, tasks, worker
+from weaver_ai.errors import SettingsError
 from weaver_ai.settings import load_settings
-from weaver_ai.tasks import TaskError, TaskRecord
+from weaver_ai.tasks import Retry, TaskError, TaskRecord
 from weaver_ai.telemetry.off_backend import OffTelemetry
 
 URL = "redis://me:hunter2@db:6379/0"
@@ -20,19 +21,47 @@ URL = "redis://me:hunter2@db:6379/0"
 @pytest.fixture
 def weaver() -> Weaver:
     weaver = Weaver("desk")
-    weaver.agent(Agent(name="billing"), capability="refunds")
+    weaver.agent(Agent(name="billing"), capability="refunds", concurrency=2)
     weaver.agent(Agent(name="answers"))
     return weaver
 
 
 def test_the_banner_of_a_worker_in_full(weaver: Weaver) -> None:
     settings = load_settings(env_file=None, redis_url=URL, target="desk:weaver", task_concurrency=4)
-    assert list(worker._banner(settings, Runner(weaver, settings), OffTelemetry())) == [
+    assert list(worker._banner(settings, OffTelemetry(), weaver, worker._served(weaver, None))) == [
         f"weaver {__version__} works for desk:weaver",
         "  serves     answers, refunds",
+        "  limit      refunds: 2 at a time, over all workers",
         "  engine     docket on redis://db:6379/0: 4 tasks at a time",
         "  telemetry  off, development",
     ]
+
+
+def test_a_worker_that_serves_some_says_so(weaver: Weaver) -> None:
+    settings = load_settings(env_file=None, redis_url=URL, target="desk:weaver")
+    lines = list(worker._banner(settings, OffTelemetry(), weaver, worker._served(weaver, ("answers",))))
+    assert lines[1] == "  serves     answers; not 1 more"
+
+
+@pytest.mark.parametrize(
+    ("asked", "error"),
+    [
+        ("supprt", "weaver: --capabilities: nobody has the capability 'supprt' (did you mean 'support'?)\n"),
+        ("support,,", "argument --capabilities: 'support,,' has an empty name; write them like a,b\n"),
+    ],
+)
+def test_a_capability_that_nobody_has_is_refused(asked: str, error: str, capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        code = main(["worker", "--redis", URL, "--capabilities", asked])
+    except SystemExit as ended:  # argparse's own
+        code = ended.code
+    assert code == 2
+    assert capsys.readouterr().err.endswith(error)
+
+
+def test_a_target_without_anything_to_serve_is_refused() -> None:
+    with pytest.raises(SettingsError, match=r"^the target has no agent and no workflow: there is nothing to serve$"):
+        worker._served(Weaver("empty"), None)
 
 
 @pytest.mark.parametrize(
@@ -79,3 +108,20 @@ def test_the_list_of_dead_letters() -> None:
         "t2  2026-11-23 16:20:11  answers-all  attempts 2  run-failed: it didn't work",
     ]
     assert list(tasks._table([])) == ["no failed tasks"]
+
+
+def test_the_list_of_tasks_that_wait() -> None:
+    when = datetime(2026, 11, 23, 16, 20, 11, tzinfo=UTC)
+    due = datetime(2026, 11, 23, 16, 21, tzinfo=UTC)
+    base = TaskRecord(
+        id="t1", capability="refunds", input=None, created_at=when, state="scheduled", next_attempt_at=due
+    )
+    failed = TaskError(code="provider-timeout", message="too slow")
+    records = [base, base.but(id="t2", attempts=2, retried=1, retry=Retry(retries=3), last_error=failed)]
+    assert list(tasks._table(records, "scheduled")) == [
+        "t1  2026-11-23 16:21:00  refunds  attempts 0  delayed",
+        "t2  2026-11-23 16:21:00  refunds  attempts 2  retry 1 of 3, after provider-timeout: too slow",
+    ]
+    queued = base.but(state="queued", next_attempt_at=None, priority="high")
+    assert list(tasks._table([queued], "queued")) == ["t1  2026-11-23 16:20:11  refunds  attempts 0  high priority"]
+    assert list(tasks._table([], "scheduled")) == ["no scheduled tasks"]

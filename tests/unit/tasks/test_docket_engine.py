@@ -167,14 +167,14 @@ async def test_dead_letters_are_listed_and_put_back(engines: Engines) -> None:
             await failing.result(task_id, timeout_seconds=PATIENCE)
     engine = engines(echo)
     await engine.start()
-    listed = await engine.failed()
+    listed = await engine.listed()
     assert sorted(record.id for record in listed) == sorted(ids)
-    assert len(await engine.failed(limit=2)) == 2
+    assert len(await engine.listed(limit=2)) == 2
     assert await engine.retry(ids[1]) == "failed"
     done = await engine.result(ids[1], timeout_seconds=PATIENCE)
     assert (done.state, done.result, done.error, done.attempts) == ("succeeded", "1", None, 2)
     assert await engine.retry(ids[1]) == "succeeded"
-    assert sorted(record.id for record in await engine.failed()) == sorted([ids[0], ids[2]])
+    assert sorted(record.id for record in await engine.listed()) == sorted([ids[0], ids[2]])
     with pytest.raises(TaskNotFound, match=r"^no task 'nowhere'$"):
         await engine.retry("nowhere")
 

@@ -220,9 +220,9 @@ async def test_tasks_that_wait_are_listed_in_the_order_of_their_turn(engines: En
     later = [await gateway.submit(wanted(str(seconds), delay_seconds=seconds)) for seconds in (60, 30)]
     low = await gateway.submit(asked_for("b", "low", priority="low"))
     first, second = await gateway.submit(asked_for("b", "first")), await gateway.submit(asked_for("a", "second"))
-    assert [record.id for record in await gateway.waiting("scheduled")] == [later[1].id, later[0].id]
-    assert [record.id for record in await gateway.waiting("queued")] == [first.id, second.id, low.id]
-    assert [record.id for record in await gateway.waiting("queued", limit=2)] == [first.id, second.id]
+    assert [record.id for record in await gateway.listed("scheduled")] == [later[1].id, later[0].id]
+    assert [record.id for record in await gateway.listed("queued")] == [first.id, second.id, low.id]
+    assert [record.id for record in await gateway.listed("queued", limit=2)] == [first.id, second.id]
 
 
 async def test_a_submission_meets_no_script_that_redis_doesn_t_know(
