@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from time import time_ns  # the real one: a test may stop the clock, but not that of other processes
+from time import monotonic_ns, time_ns  # by name, where a test that stops the clock leaves `monotonic_ns` as it is
 from typing import TYPE_CHECKING
 
 from opentelemetry.sdk.trace import ReadableSpan
@@ -41,7 +41,7 @@ class Recording:
         measurements: what instruments were given, in order.
         outside: how many spans began in fixtures of a wider scope while this test was set up.
         remote: what other processes sent to this test.
-        began_at: nanoseconds since the epoch, by the real clock.
+        began_at: nanoseconds since the epoch, by the clock that was there then.
     """
 
     def __init__(self, origin: Origin, *, explain: Callable[[Recording], Sequence[str]] | None = None) -> None:
@@ -56,6 +56,7 @@ class Recording:
         self.measurements: list[Measurement] = []
         self.remote = Remote()
         self.began_at = time_ns()
+        self._began_steady = monotonic_ns()
         self._marks: list[tuple[int, int]] = []
         self._explain = explain
         self._captured: list[Captured] = []
@@ -76,8 +77,12 @@ class Recording:
     def next_sequence(self) -> int:
         """Also marks this moment, so that spans of other processes have their place before or after it."""
         began = len(self._captured)
-        self._marks.append((began, time_ns()))
+        self._marks.append((began, self._now()))
         return began + len(self._marks) - 1
+
+    def _now(self) -> int:
+        """Nanoseconds since the epoch by which spans of other processes are dated, whose clock no test stops."""
+        return self.began_at + monotonic_ns() - self._began_steady
 
     def unsettled(self) -> bool:
         """Whether more is to come: a span is open, or one of another process lacks its parent."""

@@ -10,6 +10,8 @@ import anyio
 import pytest
 
 from weaver_ai.errors import MissingExtra
+from weaver_ai.testing.capture.origin import Origin
+from weaver_ai.testing.capture.recording import Recording
 from weaver_ai.testing.faults.absent import without
 from weaver_ai.testing.faults.clock import controlled, frozen, skewed
 
@@ -349,3 +351,12 @@ def test_without_the_extra_it_says_which(controlled_clock):
         "a frozen or skewed clock needs the extra 'testing': pip install 'weaver-ai[testing]'"
     )
     assert controlled() is None
+
+
+def test_a_recording_dates_its_moments_as_other_processes_do():
+    recording = Recording(Origin("test_it", "test"))
+    with frozen() as clock:
+        clock.advance(HOUR)
+        assert recording.next_sequence == 0
+    ((_, marked),) = recording._marks
+    assert 0 <= marked - recording.began_at < 60_000_000_000
