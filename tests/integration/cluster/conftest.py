@@ -40,6 +40,7 @@ class Cluster:
             "WEAVER_REDIS_URL": redis.url,
             "WEAVER_TASK_LEASE_SECONDS": "2",
             "WEAVER_SHUTDOWN_GRACE_SECONDS": "2",
+            "WEAVER_TASK_QUEUE_SIZE": "5000",
         }
         self.gateways: list[Gateway] = []
         self.workers: list[Gateway] = []
@@ -58,8 +59,8 @@ class Cluster:
         self.gateways.append(gateway)
         return gateway
 
-    def start_worker(self, **env: str) -> Gateway:
-        command = [sys.executable, "-m", "weaver_ai", "worker", TARGET, "--concurrency", "8"]
+    def start_worker(self, *arguments: str, **env: str) -> Gateway:
+        command = [sys.executable, "-m", "weaver_ai", "worker", TARGET, "--concurrency", "8", *arguments]
         worker = Gateway(self._directory, {**self._env, **env}, command=command).start()
         self._stack.callback(_end, worker)
         self.workers.append(worker)
@@ -73,10 +74,11 @@ class Cluster:
             if process in running:
                 running.remove(process)
 
-    def submit(self, capability: str = "work", gateway: Gateway | None = None, **given: Any) -> str:
-        """The id of an accepted task; `key` is its Idempotency-Key, everything else its input."""
+    def submit(self, capability: str = "chore", gateway: Gateway | None = None, **given: Any) -> str:
+        """The id of an accepted task; `key` is its Idempotency-Key, what isn't a field of its is its input."""
         headers = {"Idempotency-Key": key} if (key := given.pop("key", None)) else {}
-        body = {"capability": capability, "input": given, "priority": given.pop("priority", "normal")}
+        fields = {name: given.pop(name) for name in ("priority", "delay_seconds") if name in given}
+        body = {"capability": capability, "input": given, **fields}
         response = (gateway or self.gateway).post("/v1/tasks", body, headers=headers)
         assert response.status_code == 202, response.text
         task_id: str = response.json()["task_id"]
@@ -96,7 +98,7 @@ class Cluster:
             task = self.task(task_id)
         except (AssertionError, httpx2.TransportError):
             return None  # Redis or the gateway is just being hurt
-        return task if task["state"] not in ("queued", "running") else None
+        return task if task["state"] not in ("scheduled", "queued", "running") else None
 
     def until(self, look: Callable[[], Any], what: str, timeout: float = PATIENCE) -> Any:
         """What `look` gives once it gives something."""
@@ -123,7 +125,7 @@ class Cluster:
         self.until(lambda: self.workers_in("ok") == len(self.workers), f"{len(self.workers)} workers are ok")
 
     def worker_of(self, name: str) -> Gateway:
-        """The worker that runs a `chain` or a `fickle` of that name, once it has taken its first step."""
+        """The worker that runs a workflow of that name which tells its process, once it has."""
         line = self.until(
             lambda: re.search(rf"^pid {name} (\d+)$", self.effects_file.read_text(), re.MULTILINE), f"{name} runs"
         )

@@ -11,7 +11,8 @@ from pydantic import BaseModel
 from pydantic_ai import Agent, ModelMessage
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 
-from weaver_ai.agents import Run, Weaver
+from weaver_ai.agents import Retry, Run, Weaver
+from weaver_ai.errors import ProviderUnavailable
 
 EFFECTS = Path(os.environ.get("DESK_EFFECTS", "effects.txt"))
 
@@ -39,10 +40,10 @@ async def _echo(messages: list[ModelMessage], _info: AgentInfo) -> AsyncIterator
 weaver.agent(Agent(FunctionModel(stream_function=_echo, model_name="echo"), name="echo"))
 
 
-@weaver.workflow("work")
-async def work(run: Run, what: Work) -> str:
+@weaver.workflow("chore")
+async def chore(run: Run, what: Work) -> str:
     """Take effect, then take time."""
-    effect(f"work {what.name}")
+    effect(f"chore {what.name}")
     await asyncio.sleep(what.seconds)
     return what.name
 
@@ -60,6 +61,24 @@ async def chain(run: Run, what: Work) -> str:
 async def fickle(run: Run, what: Work) -> str:
     """Asks for something else in each process, which a workflow must not do."""
     await run("echo", f"{what.name} {os.getpid()}")
+    effect(f"pid {what.name} {os.getpid()}")
+    await asyncio.sleep(what.seconds)
+    return what.name
+
+
+@weaver.workflow("shaky", retry=Retry(retries=2, pause_seconds=3.0))
+async def shaky(run: Run, what: Work) -> str:
+    """Take a step, and fail the first time as a provider would."""
+    first = await run("echo", f"{what.name} step")
+    effect(f"pid {what.name} {os.getpid()}")
+    if EFFECTS.read_text().count(f"pid {what.name} ") == 1:
+        raise ProviderUnavailable("the provider is unavailable: status 503")
+    return first.text
+
+
+@weaver.workflow("narrow", concurrency=2)
+async def narrow(run: Run, what: Work) -> str:
+    """Take time, two at a time."""
     effect(f"pid {what.name} {os.getpid()}")
     await asyncio.sleep(what.seconds)
     return what.name

@@ -13,18 +13,20 @@ from typing import Any
 import pytest
 
 from tests.fixtures.traced import Trace
-from tests.integration.cluster.conftest import Cluster, in_background
+from tests.integration.cluster.conftest import PATIENCE, Cluster, in_background
 from tests.integration.service import sse
 
 pytestmark = pytest.mark.timeout(180)
 
-TASKS = 200
-"""How many tasks go through each disaster. 1,000 is what the documentation promises; this is what CI has time for."""
+MANY = 1000
+"""How many tasks go through the death of a worker: what the documentation promises."""
+SOME = 200
+"""How many go through the other disasters; what CI has time for."""
 
 
-def submit_many(cluster: Cluster, name: str, **given: Any) -> list[str]:
+def submit_many(cluster: Cluster, number: int, name: str, **given: Any) -> list[str]:
     with ThreadPoolExecutor(8) as pool:
-        return list(pool.map(lambda number: cluster.submit(name=f"{name}-{number}", **given), range(TASKS)))
+        return list(pool.map(lambda each: cluster.submit(name=f"{name}-{each}", **given), range(number)))
 
 
 def all_finished(cluster: Cluster, ids: list[str]) -> list[dict[str, Any]]:
@@ -33,17 +35,18 @@ def all_finished(cluster: Cluster, ids: list[str]) -> list[dict[str, Any]]:
 
 def assert_nothing_lost(cluster: Cluster, tasks: list[dict[str, Any]]) -> None:
     """Each has its own result, and took effect at most once for each attempt, of which there are few."""
-    assert Counter(task["state"] for task in tasks) == {"succeeded": TASKS}
+    assert Counter(task["state"] for task in tasks) == {"succeeded": len(tasks)}
+    effects = Counter(cluster.effects_file.read_text().splitlines())
     for task in tasks:
         name = task["result"]["output"]
         assert task["result"]["text"] == name
-        assert 1 <= cluster.effects(f"work {name}") <= task["attempts"] <= 3, task
-    assert len({task["result"]["output"] for task in tasks}) == TASKS
+        assert 1 <= effects[f"chore {name}"] <= task["attempts"] <= 3, task
+    assert len({task["result"]["output"] for task in tasks}) == len(tasks)
 
 
 def test_a_killed_worker_loses_nothing(cluster: Cluster) -> None:
     victim = cluster.workers[0]
-    ids = submit_many(cluster, "worker", seconds=0.05)
+    ids = submit_many(cluster, MANY, "worker", seconds=0.05)
     long = [cluster.submit(name=f"long-{number}", seconds=2.0, priority="high") for number in range(8)]
     cluster.until(lambda: any(cluster.task(task_id)["state"] == "running" for task_id in long), "a long task runs")
     cluster.kill(victim)
@@ -61,13 +64,13 @@ def test_a_killed_worker_loses_nothing(cluster: Cluster) -> None:
 
 def test_a_killed_gateway_loses_nothing_that_it_accepted(cluster: Cluster) -> None:
     victim = cluster.gateways[0]
-    ids = submit_many(cluster, "gateway", gateway=victim)
+    ids = submit_many(cluster, SOME, "gateway", gateway=victim)
     cluster.kill(victim)
     assert_nothing_lost(cluster, all_finished(cluster, ids))
 
 
 def test_a_killed_redis_with_a_log_of_its_commands_loses_nothing(cluster: Cluster) -> None:
-    ids = submit_many(cluster, "redis", seconds=0.05)
+    ids = submit_many(cluster, SOME, "redis", seconds=0.05)
     cluster.redis.kill()
     time.sleep(1.5)
     cluster.redis.start()
@@ -77,8 +80,8 @@ def test_a_killed_redis_with_a_log_of_its_commands_loses_nothing(cluster: Cluste
 def test_without_redis_runs_go_on_and_tasks_are_refused_until_it_is_back(cluster: Cluster) -> None:
     cluster.redis.kill()
     try:
-        run = cluster.gateway.post("/v1/workflows/work/run", {"input": {"name": "sync"}})
-        refused = cluster.gateway.post("/v1/tasks", {"capability": "work", "input": {"name": "refused"}})
+        run = cluster.gateway.post("/v1/workflows/chore/run", {"input": {"name": "sync"}})
+        refused = cluster.gateway.post("/v1/tasks", {"capability": "chore", "input": {"name": "refused"}})
         engine = cluster.engine()
         ready = cluster.gateway.status("/ready")
     finally:
@@ -93,7 +96,7 @@ def test_without_redis_runs_go_on_and_tasks_are_refused_until_it_is_back(cluster
     cluster.ready()
     assert cluster.finished(cluster.submit(name="back"))["state"] == "succeeded"
     time.sleep(1.0)
-    assert cluster.effects("work refused") == 0
+    assert cluster.effects("chore refused") == 0
 
 
 def test_a_submission_outlasts_an_outage_of_two_seconds(cluster: Cluster) -> None:
@@ -107,7 +110,7 @@ def test_a_submission_outlasts_an_outage_of_two_seconds(cluster: Cluster) -> Non
     task_id = cluster.submit(name="patient")
     restarting.join()
     task = cluster.finished(task_id)
-    assert (task["state"], cluster.effects("work patient")) == ("succeeded", 1)
+    assert (task["state"], cluster.effects("chore patient")) == ("succeeded", 1)
 
 
 def test_a_key_means_the_same_task_at_every_gateway(cluster: Cluster) -> None:
@@ -117,11 +120,11 @@ def test_a_key_means_the_same_task_at_every_gateway(cluster: Cluster) -> None:
         )
         assert len(set(ids)) == 1
     other = cluster.gateways[0].post(
-        "/v1/tasks", {"capability": "work", "input": {"name": "other"}}, headers={"Idempotency-Key": "order-7"}
+        "/v1/tasks", {"capability": "chore", "input": {"name": "other"}}, headers={"Idempotency-Key": "order-7"}
     )
     assert other.status_code == 409
     cluster.finished(cluster.submit(name="once", key="order-7"))
-    assert cluster.effects("work once") == 1
+    assert cluster.effects("chore once") == 1
 
 
 def test_any_gateway_tells_the_events_and_takes_them_up_where_another_left_off(cluster: Cluster) -> None:
@@ -197,7 +200,7 @@ def test_a_step_that_changes_on_replay_is_an_error_and_a_dead_letter_that_can_be
     cluster.kill(cluster.worker_of("fickle"))
     task = cluster.finished(task_id)
     assert (task["state"], task["error"]["code"]) == ("failed", "step-changed")
-    assert task["error"]["message"] == "step 1 ('echo') has another input than before its worker died"
+    assert task["error"]["message"] == "step 1 ('echo') has another input than in an earlier attempt"
     listed = cluster.weaver("tasks", "list")
     assert [line for line in listed.stdout.splitlines() if line.startswith(task_id)], listed
     again = cluster.weaver("tasks", "retry", task_id)
@@ -212,14 +215,68 @@ def test_a_step_that_changes_on_replay_is_an_error_and_a_dead_letter_that_can_be
     assert (refused.returncode, refused.stdout) == (1, f"{task_id} is succeeded: only a failed task can be put back\n")
 
 
+def test_what_is_delayed_or_to_be_tried_again_outlasts_its_gateway_and_its_worker(cluster: Cluster) -> None:
+    delayed = cluster.submit(name="delayed", delay_seconds=3.0, gateway=cluster.gateways[0])
+    shaky = cluster.submit("shaky", name="shaken", gateway=cluster.gateways[0])
+    worker = cluster.worker_of("shaken")
+    waiting = cluster.until(
+        lambda: task if (task := cluster.task(shaky))["state"] == "scheduled" else None, "it is to be tried again"
+    )
+    cluster.kill(worker)
+    cluster.kill(cluster.gateways[0])
+    assert waiting["last_error"]["code"] == "provider-unavailable"
+    done, again = cluster.finished(delayed), cluster.finished(shaky)
+    assert (done["state"], done["attempts"], cluster.effects("chore delayed")) == ("succeeded", 1, 1)
+    assert done["started_at"] >= done["not_before"]
+    assert (again["state"], again["attempts"], again["retried"]) == ("succeeded", 2, 1)
+    assert again["started_at"] >= waiting["next_attempt_at"]
+    assert cluster.effects("echo shaken step") == 1
+    assert again["usage"]["requests"] == 1
+
+
+def test_a_limit_holds_over_the_workers_and_a_dead_one_holds_no_slot(cluster: Cluster) -> None:
+    ids = [cluster.submit("narrow", name=f"narrow-{number}", seconds=1.5) for number in range(6)]
+    victim = cluster.worker_of("narrow-0")
+    cluster.until(
+        lambda: Counter(cluster.task(task_id)["state"] for task_id in ids) == {"running": 2, "queued": 4}, "two run"
+    )
+    cluster.kill(victim)
+    tasks = all_finished(cluster, ids)
+    assert Counter(task["state"] for task in tasks) == {"succeeded": 6}
+    assert max(task["attempts"] for task in tasks) == 2
+    spans = [(task["started_at"], task["finished_at"]) for task in tasks]
+    assert max(sum(start <= begun < end for start, end in spans) for begun, _ in spans) == 2
+
+
+def test_what_no_worker_serves_waits_for_one_that_does(cluster: Cluster) -> None:
+    for worker in list(cluster.workers):
+        cluster.kill(worker)
+    partial = cluster.start_worker("--capabilities", "echo,narrow")
+    partial.wait_for_line("engine", PATIENCE)
+    assert "  serves     echo, narrow; not " in partial.output
+    cluster.ready()
+    task_id = cluster.submit(name="unserved")
+    assert cluster.finished(cluster.submit("narrow", name="served"))["state"] == "succeeded"
+    engine = cluster.until(
+        lambda: e if "serves" in ((e := cluster.engine())["reason"] or "") else None, "it is seen that nobody serves it"
+    )
+    listed = cluster.weaver("tasks", "list", "--state", "queued").stdout
+    assert (engine["state"], cluster.task(task_id)["state"]) == ("degraded", "queued")
+    assert "no worker serves 'chore', for which 1 task waits" in engine["reason"]
+    assert re.search(rf"^{task_id}  .*  chore  attempts 0  normal priority$", listed, re.MULTILINE), listed
+    cluster.start_worker()
+    assert cluster.finished(task_id)["state"] == "succeeded"
+    cluster.kill(partial)
+
+
 def test_it_is_one_trace_across_the_processes(cluster: Cluster) -> None:
     trace = Trace(cluster.receiver)
-    body = {"capability": "work", "input": {"name": "traced"}}
+    body = {"capability": "chore", "input": {"name": "traced"}}
     response = cluster.gateway.post("/v1/tasks", body, headers={"traceparent": trace.traceparent})
     task = cluster.finished(response.json()["task_id"])
-    spans = trace.wait_for("task work")
+    spans = trace.wait_for("task chore")
     names = {span.name: span for span in spans}
-    submit, consumer, workflow = names["submit work"], names["task work"], names["workflow work"]
+    submit, consumer, workflow = names["submit chore"], names["task chore"], names["workflow chore"]
     assert task["trace_id"] == trace.trace_id
     assert (submit.kind, consumer.kind) == ("producer", "consumer")
     assert submit.parent_id == names["POST /v1/tasks"].span_id
