@@ -497,6 +497,38 @@ def test_queued_counts_what_nobody_asked_for(providers: Providers) -> None:
     assert providers.openai.queued == 2
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (42, "42"),
+        (None, "None"),
+        (b"Hi", "b'Hi'"),
+        ({"order": 7}, "{'order': 7}; as a value that the request asks for: structured({'order': 7})"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["replies", "always"])
+def test_what_is_no_answer_is_refused_where_it_is_queued(
+    providers: Providers, verb: str, given: object, said: str
+) -> None:
+    with pytest.raises(TypeError) as refused:
+        getattr(providers.openai, verb)(given)
+    assert str(refused.value) == (
+        f"providers.openai.{verb} takes text, says(...), tool_call(...), structured(...), embedding(...), "
+        f"an error(...) or a function of the call; got {said}"
+    )
+    assert providers.openai.queued == 0
+
+
+def test_an_error_that_was_made_and_not_queued_is_told(providers: Providers) -> None:
+    error = providers.openai.error(429, "Slow down.")
+    assert httpx.post(CHAT, json=BODY).status_code == 501
+    providers.openai.replies(error, lambda _: providers.openai.error(500, "Oh."))
+    assert [httpx.post(CHAT, json=BODY).status_code for _ in range(3)] == [429, 500, 501]
+    first, last = providers.take_complaints()
+    hint = "  error(...) makes an answer and queues none: providers.openai.replies(providers.openai.error(...))"
+    assert (first[-1], hint in last) == (hint, False)
+
+
 def test_base_urls_are_checked(providers: Providers) -> None:
     with pytest.raises(ValueError, match=r"^a base URL begins with https:// or http:// and a host; got 'localhost:1'$"):
         providers.openai.at("localhost:1")

@@ -78,3 +78,13 @@ def test_naming_a_fault_arms_nothing_and_narrowing_makes_another():
     plain = fault.openai.timeout()
     assert plain.on_call(2) != plain
     assert plain.calls == ()
+
+
+def test_an_edge_that_there_is_not_is_answered_with_those_there_are():
+    with pytest.raises(AttributeError) as unknown:
+        fault.mistral  # noqa: B018 # asking is the point
+    assert str(unknown.value) == (
+        "there is no edge 'mistral': there are openai, anthropic, redis, exporter, "
+        "and http('host') for any other server"
+    )
+    assert not hasattr(fault, "mistral")

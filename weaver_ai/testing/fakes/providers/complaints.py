@@ -11,21 +11,30 @@ from weaver_ai.testing.fakes.providers.call import Call
 from weaver_ai.testing.fakes.providers.dialects import Dialect
 from weaver_ai.testing.network.urls import shown_url
 
-__all__ = ["Complain", "broken_replier", "nothing_queued", "unknown_path"]
+__all__ = ["Complain", "broken_replier", "no_answer", "nothing_queued", "unknown_path"]
 
 Complain = Callable[[list[str]], None]
 
 _SHOWN = 100
 
 
-def nothing_queued(name: str, call: Call, *, number: int, given: int) -> list[str]:
-    """A call came after the last answer."""
+def no_answer(name: str, verb: str, given: object) -> str:
+    """What was queued can't be said by a model."""
+    said = repr(given) if len(repr(given)) <= _SHOWN else f"{repr(given)[:_SHOWN]}..."
+    takes = "text, says(...), tool_call(...), structured(...), embedding(...), an error(...) or a function of the call"
+    hint = f": structured({said})" if isinstance(given, dict | list) or hasattr(given, "model_dump") else ""
+    return f"{name}.{verb} takes {takes}; got {said}{hint and '; as a value that the request asks for'}{hint}"
+
+
+def nothing_queued(name: str, call: Call, *, number: int, given: int, errors: int = 0) -> list[str]:
+    """A call came after the last answer; the test made as many errors that it gave to nobody."""
     queued = {0: "no answer was queued", 1: "1 answer was queued"}.get(given, f"{given} answers were queued")
     return [
         f"{name} got a request that no answer is queued for",
         *_asked(call),
         f"  it is call {number}; {queued}",
         f"  queue one more: {name}.replies('...')",
+        *([f"  error(...) makes an answer and queues none: {name}.replies({name}.error(...))"] if errors else []),
     ]
 
 

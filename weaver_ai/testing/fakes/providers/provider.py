@@ -10,7 +10,7 @@ from typing import Self, final
 
 from weaver_ai.testing.fakes.providers.answers import Embedding, Says, Spoken, Structured, Usage, counted, spoken
 from weaver_ai.testing.fakes.providers.call import Call
-from weaver_ai.testing.fakes.providers.complaints import Complain, broken_replier, nothing_queued
+from weaver_ai.testing.fakes.providers.complaints import Complain, broken_replier, no_answer, nothing_queued
 from weaver_ai.testing.fakes.providers.dialects import Dialect, Endpoint, answer, error
 from weaver_ai.testing.fakes.providers.faulted import faulted
 from weaver_ai.testing.fakes.providers.ids import Ids
@@ -50,6 +50,7 @@ class Provider:
         self._always: Answer | Replier | None = None
         self._edges: list[Edge] = []
         self._given = 0
+        self._unused: list[Reply] = []  # errors that the test made and gave to nobody
 
     def replies(self, *answers: Answer | Replier) -> Self:
         """Queue answers, each for one call, in order.
@@ -57,7 +58,12 @@ class Provider:
         A text, `tool_call(...)`, `says(...)` or `structured(...)`; a function of the `Call` that returns one; or a
         `Reply`, byte for byte. `embedding(...)` goes to the next embeddings call, which without one gets vectors that
         follow from its inputs.
+
+        Raises:
+            TypeError: something else was given.
         """
+        for each in answers:
+            self._check(each, "replies")
         with self._lock:
             for each in answers:
                 if isinstance(each, Embedding):
@@ -67,7 +73,12 @@ class Provider:
         return self
 
     def always(self, reply: Answer | Replier) -> Self:
-        """What every call gets once nothing is queued."""
+        """What every call gets once nothing is queued.
+
+        Raises:
+            TypeError: as for `replies`.
+        """
+        self._check(reply, "always")
         with self._lock:
             self._always = reply
         return self
@@ -109,8 +120,10 @@ class Provider:
         )
 
     def error(self, status: int, message: str, *, kind: str | None = None, retry_after: float | None = None) -> Reply:
-        """An error as this provider sends it, for `replies` or for an edge."""
-        return error(self.dialect, status, message, self._ids, kind=kind, retry_after=retry_after)
+        """An error as this provider sends it, for `replies`, for a function's answer or for an edge; queues nothing."""
+        made = error(self.dialect, status, message, self._ids, kind=kind, retry_after=retry_after)
+        self._unused.append(made)
+        return made
 
     def reply(self, call: Call, endpoint: Endpoint) -> Reply:
         """Record the call and answer it."""
@@ -124,24 +137,26 @@ class Provider:
 
     def _answer(self, call: Call, endpoint: Endpoint) -> Reply:
         if not isinstance(call.body, dict):
-            return self.error(400, _UNREADABLE)
+            return error(self.dialect, 400, _UNREADABLE, self._ids)
         if endpoint.body is None:
             return self._embed(call)
         planned = self._next()
         if planned is None:
             said = sum(each.endpoint != "embeddings" for each in tuple(self.calls))
-            return self._fail(nothing_queued(self.name, call, number=said, given=self._given))
+            lines = nothing_queued(self.name, call, number=said, given=self._given, errors=len(self._unused))
+            return self._fail(lines)
         if not callable(planned):
             return self._send(planned, call, endpoint)
         try:
             return self._send(planned(call), call, endpoint)
         except Broken:
             raise
-        except Exception as error:  # noqa: BLE001 - the test's own function; the client swallows whatever it raises
-            return self._fail(broken_replier(self.name, call, error))
+        except Exception as raised:  # noqa: BLE001 - the test's own function; the client swallows whatever it raises
+            return self._fail(broken_replier(self.name, call, raised))
 
     def _send(self, planned: Answer, call: Call, endpoint: Endpoint) -> Reply:
         if isinstance(planned, Reply):
+            self._used(planned)
             return planned
         if not isinstance(planned, str | Says | Structured):
             raise TypeError(f"{type(planned).__name__} is no answer to {endpoint.name}")
@@ -157,6 +172,16 @@ class Provider:
         except ValueError as error:
             return self._fail(broken_replier(self.name, call, error))
         return json_reply(200, self.dialect.headers(self._ids), body)
+
+    def _check(self, given: object, verb: str) -> None:
+        """That it is an answer, where the test says it: the code under test may swallow what comes later."""
+        if isinstance(given, Reply):
+            self._used(given)
+        elif not isinstance(given, str | Says | Structured | Embedding) and not callable(given):
+            raise TypeError(no_answer(self.name, verb, given))
+
+    def _used(self, reply: Reply) -> None:
+        self._unused = [each for each in self._unused if each is not reply]
 
     def _next(self) -> Answer | Replier | None:
         with self._lock:
