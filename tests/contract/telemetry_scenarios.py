@@ -264,6 +264,53 @@ def reconfigure() -> Any:
 
 
 @scenario
+def late() -> Any:
+    """A pipeline that was left behind while it retired, and does so when there is a newer one."""
+    from weaver_ai.telemetry import start_span
+
+    first = configured(telemetry_capture_payloads=False)
+    second = configured(telemetry_capture_payloads=True)
+    first.providers.retire()
+    with start_span("after"):
+        pass
+    return second.flush()
+
+
+@scenario
+def overtaken() -> Any:
+    """A pipeline that has Logfire retire it for so long that the newer one is to be configured in the meantime."""
+    from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+
+    from weaver_ai.telemetry import logfire_backend, start_span
+
+    configured(telemetry_capture_payloads=False)
+    configure = logfire_backend._configure
+    retiring, go_on, retired = threading.Event(), threading.Event(), threading.Event()
+
+    def slow(pipeline: Any, resource: Any, sampler: Any, *others: Any) -> None:
+        if sampler is not ALWAYS_OFF:
+            configure(pipeline, resource, sampler, *others)
+            return
+        retiring.set()
+        go_on.wait(60)
+        configure(pipeline, resource, sampler, *others)
+        retired.set()
+
+    logfire_backend._configure = slow
+    newer: list[Any] = []
+    thread = threading.Thread(target=lambda: newer.append(configured(telemetry_capture_payloads=True)))
+    thread.start()
+    assert retiring.wait(30)
+    thread.join(3)  # the old one's second is over by now, and the newer one is at the same place
+    go_on.set()
+    assert retired.wait(30)
+    thread.join(30)
+    with start_span("after"):
+        pass
+    return newer[0].flush()
+
+
+@scenario
 def host() -> Any:
     """An application that has set its own provider before."""
     from opentelemetry import trace

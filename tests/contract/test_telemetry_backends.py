@@ -286,6 +286,10 @@ def test_logfire_that_the_application_configured_is_joined(tmp_path: Path) -> No
     ]
 
 
+def test_a_pipeline_that_is_overtaken_while_it_retires_does_not_undo_its_successor(record: Any) -> None:
+    assert [span.name for span in record("overtaken", "logfire").spans] == ["after"]
+
+
 @pytest.mark.parametrize("scenario", ["spans", "service", "outgoing", "own_app"])
 def test_weavers_own_attributes_are_those_of_the_registry(record: Any, scenario: str) -> None:
     registry = Path(names.__file__).parent / "registry" / "weaver.yaml"
@@ -363,6 +367,9 @@ class TestReconfiguring:
         assert {span.resource["service.name"] for span in recording.spans} == {"first"}
         stays = "service.name stays 'first': the resource is the first configure_telemetry's"
         assert recording.outcome.console.count(stays) == 1
+
+    def test_one_that_retires_late_does_not_undo_its_successor(self, record: Any, backend: str) -> None:
+        assert [span.name for span in record("late", backend).spans] == ["after"]
 
     def test_a_provider_of_the_application_is_joined(self, record: Any, backend: str) -> None:
         recording = record("host", backend)

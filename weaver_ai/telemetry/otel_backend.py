@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from opentelemetry import _logs, metrics, trace
@@ -10,7 +12,6 @@ from opentelemetry.context import Context
 from opentelemetry.metrics import MeterProvider as APIMeterProvider
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import MetricReader
 from opentelemetry.sdk.metrics.view import DropAggregation, View
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
@@ -48,24 +49,28 @@ class _Installed:
     prometheus: Prometheus
     genai: GenAIMetrics
     host_owned: bool = False
-    readers: tuple[MetricReader, ...] = ()
+    latest: Pipeline | None = None
+    switching: threading.Lock = field(default_factory=threading.Lock)
 
     def use(self, pipeline: Pipeline, sampler: Sampler) -> None:
-        self.sampler.target = sampler
-        self.spans.targets = (*pipeline.span_processors, self.genai)
-        self.logs.targets = pipeline.log_processors
+        with self.switching:
+            self.latest = pipeline
+            self.sampler.target = sampler
+            self.spans.targets = (*pipeline.span_processors, self.genai)
+            self.logs.targets = pipeline.log_processors
         if isinstance(self.meter, MeterProvider):
             for reader in pipeline.metric_readers:
                 self.meter.add_metric_reader(reader)
-            self.readers = pipeline.metric_readers
 
-    def retire(self) -> None:
-        self.sampler.target = ALWAYS_OFF
-        self.spans.targets = ()
-        self.logs.targets = ()
-        readers, self.readers = self.readers, ()
+    def retire(self, pipeline: Pipeline) -> None:
+        with self.switching:  # its caller doesn't wait for it for ever: by now a newer pipeline may be there
+            if self.latest is pipeline:
+                self.latest = None
+                self.sampler.target = ALWAYS_OFF
+                self.spans.targets = ()
+                self.logs.targets = ()
         if isinstance(self.meter, MeterProvider):
-            for reader in readers:
+            for reader in pipeline.metric_readers:
                 self.meter.remove_metric_reader(reader)
 
 
@@ -92,7 +97,7 @@ def install(pipeline: Pipeline, resource: Resource, sampler: Sampler) -> Provide
         _installed = _make(resource)
     here = _installed
     here.use(pipeline, sampler)
-    return Providers(here.tracer, here.meter, here.logger, here.prometheus, retire=here.retire)
+    return Providers(here.tracer, here.meter, here.logger, here.prometheus, retire=partial(here.retire, pipeline))
 
 
 def _make(resource: Resource) -> _Installed:
@@ -121,7 +126,9 @@ def join_host(pipeline: Pipeline, resource: Resource) -> Providers:
         )
     here = _installed
     here.use(pipeline, here.sampler.target)
-    return Providers(here.tracer, here.meter, here.logger, here.prometheus, host_owned=True, retire=here.retire)
+    return Providers(
+        here.tracer, here.meter, here.logger, here.prometheus, host_owned=True, retire=partial(here.retire, pipeline)
+    )
 
 
 def _meter_provider(resource: Resource, prometheus: Prometheus) -> APIMeterProvider:
