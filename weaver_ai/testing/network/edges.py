@@ -124,6 +124,10 @@ def _on_reverse(gate: Gate, host: Any) -> None:
     gate.reach("resolve", _text(host), None)
 
 
+def _on_name_of(gate: Gate, address: Any) -> None:
+    gate.reach("resolve", _host(address), None)
+
+
 _EVENTS: dict[str, Callable[..., None]] = {
     "socket.connect": _on_connect,
     "socket.sendto": _on_send,
@@ -131,6 +135,7 @@ _EVENTS: dict[str, Callable[..., None]] = {
     "socket.getaddrinfo": _on_resolve,
     "socket.gethostbyname": _on_resolve,
     "socket.gethostbyaddr": _on_reverse,
+    "socket.getnameinfo": _on_name_of,
 }
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import _socket
 import asyncio
 import http.client
+import multiprocessing.connection
+import smtplib
 import socket
+import ssl
 import subprocess
 import sys
 import threading
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -243,6 +247,63 @@ def test_names_are_not_asked_for(guard: Guard, resolve: Any) -> None:
     with pytest.raises(NetworkBlocked, match=r"weaver's network guard stopped resolve db\.example\.com$"):
         resolve()
     assert said(guard) == [("resolve", "db.example.com")]
+
+
+@pytest.mark.parametrize(
+    "resolve",
+    [
+        lambda: socket.gethostbyaddr(FOREIGN),
+        lambda: socket.getnameinfo((FOREIGN, 80), 0),
+        lambda: asyncio.run(_name_of((FOREIGN, 80))),
+    ],
+    ids=["gethostbyaddr", "getnameinfo", "asyncio"],
+)
+def test_names_of_addresses_are_not_asked_for(guard: Guard, resolve: Any) -> None:
+    with pytest.raises(NetworkBlocked):
+        resolve()
+    assert said(guard) == [("resolve", FOREIGN)]
+
+
+def _connect_in_c(address: tuple[str, int]) -> None:
+    sock = _socket.socket()
+    try:
+        sock.connect(address)
+    finally:
+        sock.close()
+
+
+async def _name_of(address: tuple[str, int]) -> None:
+    await asyncio.get_running_loop().getnameinfo(address)
+
+
+@pytest.mark.parametrize(
+    ("send", "stopped"),
+    [
+        (lambda: smtplib.SMTP("mail.example.com"), ("resolve", "mail.example.com")),
+        (lambda: multiprocessing.connection.Client((FOREIGN, 25)), ("connect", f"{FOREIGN}:25")),
+        (lambda: ssl.get_server_certificate((FOREIGN, 443)), ("connect", f"{FOREIGN}:443")),
+        (lambda: _connect_in_c((FOREIGN, 80)), ("connect", f"{FOREIGN}:80")),
+        (lambda: _socket.getaddrinfo("c.example.com", 80), ("resolve", "c.example.com")),
+    ],
+    ids=["smtplib", "multiprocessing", "ssl", "the C socket", "the C look-up"],
+)
+def test_no_part_of_the_standard_library_is_a_way_out(
+    guard: Guard, send: Callable[[], object], stopped: tuple[str, str]
+) -> None:
+    with pytest.raises(NetworkBlocked):
+        send()
+    assert said(guard) == [stopped]
+
+
+def test_datagrams_of_an_endpoint_that_is_not_connected_are_stopped(guard: Guard) -> None:
+    async def send() -> None:
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.create_datagram_endpoint(asyncio.DatagramProtocol, local_addr=("127.0.0.1", 0))
+        transport.sendto(b"x", (FOREIGN, 9))
+        transport.close()
+
+    asyncio.run(send())
+    assert said(guard) == [("send to", f"{FOREIGN}:9")]
 
 
 # What stays possible
