@@ -83,19 +83,19 @@ def unavailable() -> ProviderUnavailable:
 async def test_a_delayed_task_is_scheduled_and_runs_when_it_is_due(make_engine: EngineFactory) -> None:
     work = Flaky()
     async with make_engine(work) as engine:
-        task = await engine.submit(wanted("x", delay_seconds=0.4))
+        task = await engine.submit(wanted("x", delay_seconds=1.0))
         health = await engine.health()
         early = await engine.status(task.id)
         done = await finished(engine, task.id)
         told = await all_events(engine, task.id)
     assert (task.state, early.state, early.attempts) == ("scheduled", "scheduled", 0)
-    assert task.not_before == early.next_attempt_at == early.created_at + timedelta(seconds=0.4)
+    assert task.not_before == early.next_attempt_at == early.created_at + timedelta(seconds=1.0)
     assert (health.scheduled, health.queued, health.running) == (1, 0, 0)
     assert done.started_at is not None
     assert done.started_at >= task.not_before
     assert (done.state, done.next_attempt_at, done.not_before) == ("succeeded", None, task.not_before)
     assert [event.type for event in told] == ["task.scheduled", "task.queued", "task.started", "task.succeeded"]
-    assert told[0].data == {"priority": "normal", "delay_seconds": 0.4}
+    assert told[0].data == {"priority": "normal", "delay_seconds": 1.0}
 
 
 async def test_a_task_waits_until_a_date(make_engine: EngineFactory) -> None:
@@ -120,10 +120,10 @@ async def test_a_date_in_the_past_is_at_once(make_engine: EngineFactory) -> None
 async def test_a_delayed_task_that_is_cancelled_never_starts(make_engine: EngineFactory) -> None:
     work = Flaky()
     async with make_engine(work) as engine:
-        task = await engine.submit(wanted("x", delay_seconds=0.3))
+        task = await engine.submit(wanted("x", delay_seconds=1.0))
         cancelled = await engine.cancel(task.id)
         told = await types(engine, task.id)
-        later = await finished(engine, (await engine.submit(wanted("y", delay_seconds=0.4))).id)
+        later = await finished(engine, (await engine.submit(wanted("y", delay_seconds=1.1))).id)
         health = await engine.health()
     assert (cancelled.state, cancelled.attempts, cancelled.next_attempt_at) == ("cancelled", 0, None)
     assert told == ["task.scheduled", "task.cancelled"]
@@ -305,12 +305,12 @@ async def test_what_failed_attempts_used_is_added_up_and_kept_steps_are_counted_
 async def test_a_running_task_is_cancelled_at_its_deadline(make_engine: EngineFactory) -> None:
     work = Held()
     async with make_engine(work, policies=retried()) as engine:
-        task = await engine.submit(wanted("x", deadline_seconds=0.5))
+        task = await engine.submit(wanted("x", deadline_seconds=1.5))
         await work.enter(1)
         done = await finished(engine, task.id)
         told = await all_events(engine, task.id)
         health = await engine.health()
-    assert task.deadline == task.created_at + timedelta(seconds=0.5)
+    assert task.deadline == task.created_at + timedelta(seconds=1.5)
     assert (done.state, done.error, done.attempts, work.running["work"]) == ("failed", LATE, 1, 0)
     assert (told[-1].type, told[-1].data) == ("task.failed", {"code": LATE.code, "message": LATE.message})
     assert health.running == 0
@@ -478,6 +478,6 @@ async def test_each_attempt_is_a_span_of_its_own_under_the_submission(
 
 async def test_an_attempt_that_its_deadline_ended_shows_it(make_engine: EngineFactory, recorded: Recorded) -> None:
     async with make_engine(Held()) as engine:
-        await finished(engine, (await engine.submit(wanted("x", deadline_seconds=0.3))).id)
+        await finished(engine, (await engine.submit(wanted("x", deadline_seconds=1.5))).id)
     assert recorded.tree() == "submit work\n  task work !deadline-exceeded"
     assert recorded.attributes("task work")["weaver.task.state"] == "failed"

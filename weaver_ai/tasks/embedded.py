@@ -277,10 +277,15 @@ class EmbeddedEngine:
         else:
             ended = attempt.result()
         outcome, error = ended.outcome, ended.outcome.error
-        if error is not None and ended.pause is not None:
+        if error is not None and ended.pause is not None and entry.stopped is None:
             self._put_off(entry, outcome, error, ended.pause)
             return
-        if entry.stopped is not None and error is not None and error.code == CANCELLED.code:
+        # It was stopped as an attempt that failed ended, or it heeded its cancellation.
+        if (
+            entry.stopped is not None
+            and error is not None
+            and (ended.pause is not None or error.code == CANCELLED.code)
+        ):
             outcome = replace(outcome, error=entry.stopped)
         self._finish(entry, entry.spent.and_last(outcome))
 

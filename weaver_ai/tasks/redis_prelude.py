@@ -7,8 +7,8 @@ of acceptance, which it keeps when it is put back), `scheduled` when it waits fo
 (by the end of its lease). `heads:<priority>` has the capabilities of which tasks wait, by their first one's number,
 `waiting` how many wait of each priority, `active:<capability>` the ids that run, `deadlines` unfinished tasks by their
 deadline, `failed` the dead letters by time, `key:<key>` an idempotency key, `workers` the workers' heartbeats (a hash),
-and `serves:<capability>` the groups of workers that serve it, by the time of their last heartbeat; `serves:*` has those
-that serve every one. Times are Redis' own, in microseconds, so that the clocks of the machines don't matter.
+`groups` the groups of workers by the time of their last heartbeat, and `serves:<capability>` those that serve it;
+`serves:*` has those that serve every one. Times are Redis' own, in microseconds, so that the clocks of the machines don't matter.
 Only commands of Redis 6.2 are used.
 
 An attempt is fenced by its number: what it writes after its task was given to another is dropped.

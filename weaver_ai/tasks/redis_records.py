@@ -259,12 +259,12 @@ class RedisRecords:
         """Forget a worker that ends in order."""
         await self._run(lambda redis: redis.hdel(f"{self._prefix}:workers", worker))
 
-    async def sweep(self, serving: Serving, *, take_back: bool) -> int:
+    async def sweep(self, serving: Serving, *, take_back: bool) -> tuple[int, tuple[str, ...]]:
         """See to what is due; with `take_back`, give tasks of silent workers to others.
 
-        Gives how many tasks wait that may run where these capabilities are served.
+        Gives how many tasks wait that may run where these capabilities are served, and groups that are no more.
         """
-        ready: int = await self._script(
+        ready, gone = await self._script(
             scripts.SWEEP,
             int(take_back),
             _MAX_LOSSES,
@@ -277,7 +277,7 @@ class RedisRecords:
             int(self._ttl_seconds),
             *serving.arguments(),
         )
-        return ready
+        return ready, names_of(gone)
 
     async def first_of_sweepers(self, worker: str, serving: Serving, seconds: float) -> bool:
         """Whether this worker is the one of its group that sweeps in the next `seconds`."""

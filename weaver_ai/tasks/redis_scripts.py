@@ -206,6 +206,7 @@ BEAT: Final = (
     PRELUDE
     + """
 redis.call('HSET', prefix .. ':workers', ARGV[3], now .. ' ' .. ARGV[4])
+redis.call('ZADD', prefix .. ':groups', now, ARGV[6])
 local number = tonumber(ARGV[7])
 for at = 8, 7 + number do
   redis.call('ZADD', key('serves', ARGV[at]), now, ARGV[6])
@@ -227,7 +228,7 @@ return told
 
 # whether to take back what silent workers hold, how often a task may lose its worker, outcome and told of one that did
 # so too often, of a cancelled one, and of one whose deadline is over, ttl in ms, ttl of one with a key in ms, ttl in s,
-# what is served -> how many tasks wait that may run here
+# what is served -> {how many tasks wait that may run here, groups that are no more}
 SWEEP: Final = (
     PRELUDE
     + """
@@ -269,7 +270,9 @@ for _, priority in ipairs({'high', 'normal', 'low'}) do
   end
 end
 for capability, number in pairs(waits) do ready = ready + math.min(number, room(capability)) end
-return ready
+local gone = redis.call('ZRANGEBYSCORE', prefix .. ':groups', '-inf', whole(us() - FORGET * 10000000))
+for _, group in ipairs(gone) do redis.call('ZREM', prefix .. ':groups', group) end
+return {ready, gone}
 """
 ).replace("FORGET", str(FORGET_SECONDS))
 

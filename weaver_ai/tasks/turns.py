@@ -96,6 +96,12 @@ class Turns:
         if number:
             await self._add_many([uuid4().hex for _ in range(number)])
 
+    async def forget(self, group: str) -> None:
+        """Remove the turns of a group whose workers are gone; should they come back, they add what they miss."""
+        with _unavailable(), suppress_instrumentation():
+            async with asyncio.timeout(_REPLY_SECONDS):
+                await (await self._of(group)).clear()
+
     async def interrupt(self, ticket: str, groups: Iterable[str]) -> None:
         """Cancel the turn wherever it is being taken, or waits."""
         with _unavailable(), suppress_instrumentation():

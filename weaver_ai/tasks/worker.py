@@ -266,7 +266,9 @@ class TaskWorker:
             return
         # After an outage every lease is over: those who live get the time to say so.
         steady = now - self._steady_since >= self._lease_seconds
-        ready = await self._records.sweep(self._serving, take_back=steady)
+        ready, gone = await self._records.sweep(self._serving, take_back=steady)
+        for group in gone:
+            await self._turns.forget(group)
         missing = min(_MOST_TURNS, max(0, ready - await self._turns.untaken()))
         # A task that is just being submitted has no turn yet; one that is short twice has lost it.
         await self._turns.top_up(min(missing, self._short))

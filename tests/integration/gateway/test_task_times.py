@@ -60,7 +60,7 @@ def test_a_task_waits_for_a_date(gateway: Served) -> None:
 
 
 def test_a_task_that_runs_beyond_its_deadline_is_cancelled_and_fails_by_name(gateway: Served, desk: Desk) -> None:
-    task = _submit(gateway, {"capability": "hold", "input": "hi", "deadline_seconds": 0.5, "retries": 3})
+    task = _submit(gateway, {"capability": "hold", "input": "hi", "deadline_seconds": 1.5, "retries": 3})
     path = f"/v1/tasks/{task['task_id']}"
     events = _events(gateway.client.get(f"{path}/events").text)
     done = gateway.client.get(path).json()

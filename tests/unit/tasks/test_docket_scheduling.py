@@ -154,10 +154,10 @@ async def test_a_retry_outlives_the_worker_that_failed(engines: Engines) -> None
     async def fail(_context: TaskContext) -> TaskOutcome:
         raise ProviderUnavailable("openai is unavailable: status 503")
 
-    retry = {"work": TaskPolicy(retry=Retry(retries=1, pause_seconds=0.8))}
+    retry = {"work": TaskPolicy(retry=Retry(retries=1, pause_seconds=2.0))}
     gateway = engines(policies=retry)
     await gateway.start()
-    async with dying(engines(fail)):
+    async with dying(engines(fail, chance=lambda: 0.0)):
         task = await gateway.submit(wanted())
 
         async def scheduled() -> bool:
@@ -223,6 +223,30 @@ async def test_tasks_that_wait_are_listed_in_the_order_of_their_turn(engines: En
     assert [record.id for record in await gateway.listed("scheduled")] == [later[1].id, later[0].id]
     assert [record.id for record in await gateway.listed("queued")] == [first.id, second.id, low.id]
     assert [record.id for record in await gateway.listed("queued", limit=2)] == [first.id, second.id]
+
+
+async def test_the_turns_of_a_group_that_is_gone_are_removed(engines: Engines, redis_server: RedisServer) -> None:
+    gateway = engines()
+    await gateway.start()
+    async with dying(engines(echo, capabilities=["work"])):
+        pass
+    tasks = [await gateway.submit(wanted(delay_seconds=seconds)) for seconds in (0.0, 60.0)]
+    async with gateway._turns.docket.redis() as redis:
+        (group,) = [name for name in await redis.zrange(f"{_prefix(gateway)}:groups", 0, -1) if name]
+        left = await gateway._turns._of(group.decode())
+        assert (await redis.xlen(left.stream_key), await redis.zcard(left.queue_key)) >= (1, 1)
+        await redis.zadd(f"{_prefix(gateway)}:groups", {group: 0})
+        await engines(echo).start()
+
+        async def removed() -> bool:
+            return (await redis.xlen(left.stream_key), await redis.zcard(left.queue_key)) == (0, 0)
+
+        await until(removed)
+    assert (await gateway.result(tasks[0].id, timeout_seconds=PATIENCE)).state == "succeeded"
+
+
+def _prefix(engine: DocketEngine) -> str:
+    return engine._turns._prefix
 
 
 async def test_a_submission_meets_no_script_that_redis_doesn_t_know(

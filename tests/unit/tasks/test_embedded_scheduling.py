@@ -45,6 +45,18 @@ async def test_back_off_doubles_and_is_capped(clock: ControlledClock) -> None:
     assert (done.state, done.attempts, done.error and done.error.code) == ("failed", 5, "provider-timeout")
 
 
+async def test_a_task_that_is_cancelled_as_its_attempt_fails_isn_t_tried_again() -> None:
+    engine = EmbeddedEngine(failing, policies={"c": TaskPolicy(retry=Retry(retries=5, pause_seconds=30))})
+    await engine.start()
+    task = await engine.submit(TaskRequest(capability="c", input=None))
+    entry = engine._entries[task.id]
+    while entry.attempt is None or not entry.attempt.done():
+        await asyncio.sleep(0)
+    done = await engine.cancel(task.id)
+    assert (done.state, done.error and done.error.code) == ("cancelled", "run-cancelled")
+    await engine.drain(0)
+
+
 async def test_a_month_is_waited_for(clock: ControlledClock) -> None:
     async def echo(context: TaskContext) -> TaskOutcome:
         return TaskOutcome(result=context.record.input)
