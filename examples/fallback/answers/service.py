@@ -12,7 +12,7 @@ LARGE, SMALL = "gpt-5", "gpt-5-mini"
 FAILED = (openai.OpenAIError, ValueError)  # ValueError: a body that is no JSON, which the client lets through
 
 tracer = trace.get_tracer("answers")
-known_answers = redis.Redis(socket_timeout=1, decode_responses=True, retry=Retry(NoBackoff(), 0))
+known_answers = redis.Redis(socket_timeout=0.5, decode_responses=True, retry=Retry(NoBackoff(), 0))
 
 
 def answer(question: str) -> str:
