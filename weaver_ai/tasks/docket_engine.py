@@ -20,9 +20,11 @@ from weaver_ai.tasks.engine import DrainReport, EngineHealth, TaskHandler
 from weaver_ai.tasks.news import News
 from weaver_ai.tasks.payloads import fingerprint_of, position_of
 from weaver_ai.tasks.record import TaskEvent, TaskRecord, TaskRequest, TaskState
+from weaver_ai.tasks.redis_access import RedisAccess, unavailable
 from weaver_ai.tasks.redis_answers import Accepted, Beat, Survey
+from weaver_ai.tasks.redis_attempts import RedisAttempts
 from weaver_ai.tasks.redis_pool import RedisPool
-from weaver_ai.tasks.redis_records import ListedState, RedisRecords, unavailable
+from weaver_ai.tasks.redis_records import ListedState, RedisRecords
 from weaver_ai.tasks.retry import TaskPolicy
 from weaver_ai.tasks.schedule import Times, accepted, retry_of, times_of
 from weaver_ai.tasks.serving import Serving
@@ -83,15 +85,14 @@ class DocketEngine:
         self.redis: Final = RedisPool(url)
         self._serving = Serving(tuple(capabilities), policies)
         self._turns = Turns(self.redis, prefix, self._serving.group)
-        self.records: Final = RedisRecords(
-            self._turns.docket, prefix=prefix, ttl_seconds=ttl_seconds, max_events=max_events
-        )
+        access = RedisAccess(self._turns.docket, prefix=prefix, ttl_seconds=ttl_seconds, max_events=max_events)
+        self._records = RedisRecords(access)
         self._news = News(self._turns.docket, f"{prefix}:news", self._prime)
         self._worker = None
         if handler is not None:
             self._worker = TaskWorker(
                 handler,
-                self.records,
+                RedisAttempts(access),
                 self._turns,
                 system=self.name,
                 concurrency=concurrency,
@@ -136,16 +137,16 @@ class DocketEngine:
             return await self._accept(record, fingerprint, times)
 
     async def status(self, task_id: str) -> TaskRecord:
-        return await self.records.read(task_id)
+        return await self._records.read(task_id)
 
     async def result(self, task_id: str, *, timeout_seconds: float | None = None) -> TaskRecord:
-        if (record := await self.records.read(task_id)).finished:
+        if (record := await self._records.read(task_id)).finished:
             return record
         until = None if timeout_seconds is None else time.monotonic() + timeout_seconds
-        async with self._news.of(self.records.channel(task_id)) as fresh:
+        async with self._news.of(self._records.channel(task_id)) as fresh:
             while True:
                 fresh.clear()
-                record = await self.records.read(task_id)
+                record = await self._records.read(task_id)
                 left = _LOOK_AGAIN_SECONDS if until is None else until - time.monotonic()
                 if record.finished or left <= 0:
                     return record
@@ -153,17 +154,17 @@ class DocketEngine:
 
     async def cancel(self, task_id: str) -> TaskRecord:
         with self._refusals_noted():
-            before, ticket, groups = await self.records.cancel(task_id)
+            before, ticket, groups = await self._records.cancel(task_id)
             if before in {"running", "scheduled"} and ticket:
                 await self._turns.interrupt(ticket, groups)
         return await self.result(task_id, timeout_seconds=self._unwind_seconds)
 
     async def events(self, task_id: str, *, after: str | None = None) -> AsyncIterator[TaskEvent]:
         position = position_of(after)
-        async with self._news.of(self.records.channel(task_id)) as fresh:
+        async with self._news.of(self._records.channel(task_id)) as fresh:
             while True:
                 fresh.clear()
-                page = await self.records.events(task_id, position)
+                page = await self._records.events(task_id, position)
                 for event in _with_gaps(page.events, position):
                     yield event
                     position = int(event.id)
@@ -183,7 +184,7 @@ class DocketEngine:
         began = time.perf_counter()
         try:
             async with asyncio.timeout(_HEALTH_SECONDS):
-                survey = await self.records.survey()
+                survey = await self._records.survey()
                 latency = time.perf_counter() - began
                 refusal = await self._refusal()
         except EngineUnavailable as error:
@@ -210,13 +211,13 @@ class DocketEngine:
 
         Or those that wait for their time, or for a place, in the order of their turn.
         """
-        return await self.records.listed(state, limit)
+        return await self._records.listed(state, limit)
 
     async def past_events(self, task_id: str) -> list[TaskEvent]:
         """The events that a task has had so far and that are kept."""
         found: list[TaskEvent] = []
         while True:
-            page = await self.records.events(task_id, int(found[-1].id) if found else 0)
+            page = await self._records.events(task_id, int(found[-1].id) if found else 0)
             found += page.events
             if page.ended or not page.events:
                 return found
@@ -224,7 +225,7 @@ class DocketEngine:
     async def retry(self, task_id: str) -> TaskState:
         """Put a failed task back; gives the state that it had, for a task in another state is left alone."""
         with self._refusals_noted():
-            before, groups = await self.records.retry(task_id)
+            before, groups = await self._records.retry(task_id)
             await self._turns.add(uuid4().hex, groups)
         return before
 
@@ -234,31 +235,31 @@ class DocketEngine:
             return None
 
         async def look() -> TaskRecord | None:
-            if (known := await self.records.known(key)) is None:
+            if (known := await self._records.known(key)) is None:
                 return None
             if known[0] != fingerprint:
                 raise _conflict(key)
-            return await self.records.read(known[1])
+            return await self._records.read(known[1])
 
         return await persist(look, _OUTAGE_SECONDS, _OUTAGE_PAUSE)
 
     async def _prime(self) -> None:
         """Load the scripts of a submission: the first one after a start of Redis would meet an error else."""
         with suppress(EngineUnavailable):
-            await self.records.prime()
+            await self._records.prime()
             await self._turns.prime()
 
     async def _accept(self, record: TaskRecord, fingerprint: str, times: Times) -> TaskRecord:
         """Take the task and add its turn, as often as a short outage needs: both have the task's own id."""
 
         async def take() -> TaskRecord:
-            answer = await self.records.accept(record, fingerprint, times, self._queue_size)
+            answer = await self._records.accept(record, fingerprint, times, self._queue_size)
             if answer.record is not None:
                 await self._turns.add(record.id, answer.groups, times.delay)
                 self._refused = None
                 return answer.record
             if answer.known is not None:
-                return await self.records.read(answer.known)
+                return await self._records.read(answer.known)
             if answer.verdict == "conflict":
                 raise _conflict(record.idempotency_key or "")
             raise await self._full(answer)
@@ -279,12 +280,12 @@ class DocketEngine:
     async def _refusal(self) -> str | None:
         """Why Redis takes no writes, by one that means nothing: it may be read as ever, and no task may be there."""
         with suppress(EngineUnavailable), self._refusals_noted():
-            await self.records.try_write()
+            await self._records.try_write()
             self._refused = None
         return self._refused
 
     async def _full(self, answer: Accepted) -> QueueFull:
-        places = sum(beat.concurrency for beat in (await self.records.survey()).workers) or 1
+        places = sum(beat.concurrency for beat in (await self._records.survey()).workers) or 1
         seconds = round(min(max(answer.mean_seconds * answer.waiting / places, 1.0), 60.0), 1)
         return QueueFull(f"{answer.waiting} tasks are waiting already", retry_after=seconds)
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
 
-from pydantic_core import from_json
+from pydantic import TypeAdapter
+from pydantic_core import from_json, to_json
 
-from weaver_ai.tasks.record import Priority, TaskEvent, TaskRecord
-from weaver_ai.tasks.schedule import Spent
+from weaver_ai.tasks.engine import TaskOutcome
+from weaver_ai.tasks.record import Priority, TaskError, TaskEvent, TaskRecord
+from weaver_ai.tasks.schedule import DEADLINE_EXCEEDED, Spent
 
 __all__ = [
+    "OVERDUE",
     "Accepted",
     "Beat",
     "Claimed",
@@ -24,11 +27,18 @@ __all__ = [
     "Survey",
     "event_of",
     "fields_of",
+    "kept_of",
     "names_of",
+    "record_of",
+    "spent_of",
     "survey_of",
     "time_of",
+    "told_of",
 ]
 
+_OUTCOME: Final[TypeAdapter[TaskOutcome]] = TypeAdapter(TaskOutcome)
+_SPENT: Final[TypeAdapter[Spent]] = TypeAdapter(Spent)
+_ERROR: Final[TypeAdapter[TaskError]] = TypeAdapter(TaskError)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _WORDS: Final[tuple[Literal["lost"], Literal["counted"], Literal["stop"]]] = ("lost", "counted", "stop")
 
@@ -159,6 +169,34 @@ def survey_of(answer: Any) -> Survey:
     )
 
 
+def record_of(fields: Mapping[bytes, bytes]) -> TaskRecord:
+    """A task from the hash that holds it."""
+    outcome = _OUTCOME.validate_json(fields.get(b"outcome", b"{}"))
+    used = spent_of(fields) if outcome.usage is None and outcome.cost is None else outcome
+    record = TaskRecord.from_json(fields[b"request"])
+    return record.but(
+        state=fields[b"state"].decode(),
+        attempts=int(fields[b"attempts"]),
+        created_at=time_of(fields[b"created"]),
+        started_at=_time_in(fields, b"started"),
+        finished_at=_time_in(fields, b"finished"),
+        result=outcome.result if outcome.error is None else None,
+        error=outcome.error,
+        usage=used.usage,
+        cost=used.cost,
+        not_before=_time_in(fields, b"start"),
+        deadline=_time_in(fields, b"deadline"),
+        retried=int(fields.get(b"retried", b"0")),
+        next_attempt_at=_time_in(fields, b"due"),
+        last_error=_ERROR.validate_json(fields[b"last_error"]) if b"last_error" in fields else None,
+    )
+
+
+def spent_of(fields: Mapping[bytes, bytes]) -> Spent:
+    """What the failed attempts of a task used."""
+    return _SPENT.validate_json(fields.get(b"spent", b"{}"))
+
+
 def event_of(entry_id: bytes, fields: Mapping[bytes, bytes]) -> TaskEvent:
     """An entry of a task's stream."""
     return TaskEvent(
@@ -187,3 +225,21 @@ def fields_of(pairs: Any) -> dict[bytes, bytes]:
 def _beat(name: str, value: bytes, now: int) -> Beat:
     seen, _, told = value.partition(b" ")
     return Beat(name=name, age_seconds=max(0.0, (now - int(seen)) / 1_000_000), **from_json(told))
+
+
+def told_of(error: TaskError | None) -> bytes:
+    """The data of the event that ends a task."""
+    return to_json({} if error is None else {"code": error.code, "message": error.message})
+
+
+def kept_of(outcome: TaskOutcome) -> bytes:
+    """What is kept of an outcome."""
+    return to_json({name: value for name, value in asdict(outcome).items() if not name.startswith("kept_")})
+
+
+def _time_in(fields: Mapping[bytes, bytes], name: bytes) -> datetime | None:
+    return time_of(fields[name]) if name in fields else None
+
+
+OVERDUE: Final = (kept_of(TaskOutcome(error=DEADLINE_EXCEEDED)), told_of(DEADLINE_EXCEEDED))
+"""Outcome and event of a task whose deadline is over, as the scripts take them."""

@@ -68,7 +68,7 @@ return accepted()
 )
 
 # worker, its group, ticket, lease in ms, outcome and told of a task whose deadline is over, ttl in ms, ttl of one with
-# a key in ms, what is served -> {id, the record's fields, the time} or false
+# a key in ms, what is served -> {the record's fields, the time} or false
 CLAIM: Final = (
     PRELUDE
     + """
@@ -92,7 +92,7 @@ for _, priority in ipairs({'high', 'normal', 'low'}) do
           redis.call('ZADD', prefix .. ':running', whole(us() / 1000 + lease), id)
           redis.call('SADD', key('active', capability), id)
           tell(id, 'task.started', '{"attempt":' .. attempt .. '}')
-          return {id, redis.call('HGETALL', key('task', id)), now}
+          return {redis.call('HGETALL', key('task', id)), now}
         end
         id = redis.call('ZRANGE', line(priority, capability), 0, 0)[1]
       end

@@ -22,8 +22,8 @@ from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.trace import INVALID_SPAN, Span, Tracer
 from redis.exceptions import RedisError, ResponseError
 
+from weaver_ai.tasks.redis_access import unavailable
 from weaver_ai.tasks.redis_pool import RedisPool
-from weaver_ai.tasks.redis_records import unavailable
 from weaver_ai.tasks.serving import EVERYTHING
 
 __all__ = ["TurnTaker", "Turns"]

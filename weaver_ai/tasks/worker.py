@@ -21,7 +21,7 @@ from weaver_ai.tasks.engine import DrainReport, TaskContext, TaskHandler, TaskOu
 from weaver_ai.tasks.payloads import CANCELLED, error_of
 from weaver_ai.tasks.record import TaskError
 from weaver_ai.tasks.redis_answers import Claimed, Counted, Heartbeat
-from weaver_ai.tasks.redis_records import RedisRecords
+from weaver_ai.tasks.redis_attempts import RedisAttempts
 from weaver_ai.tasks.schedule import DEADLINE_EXCEEDED
 from weaver_ai.tasks.serving import Serving
 from weaver_ai.tasks.steps import StepLog
@@ -43,7 +43,7 @@ class TaskWorker:
 
     Args:
         handler: does the work.
-        records: of the tasks.
+        attempts: at the tasks.
         turns: that docket delivers.
         system: `messaging.system` of the spans.
         concurrency: tasks at a time.
@@ -56,7 +56,7 @@ class TaskWorker:
     def __init__(
         self,
         handler: TaskHandler,
-        records: RedisRecords,
+        attempts: RedisAttempts,
         turns: Turns,
         *,
         system: str,
@@ -68,7 +68,7 @@ class TaskWorker:
     ) -> None:
         self.name: Final = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"
         self._handler = handler
-        self._records = records
+        self._redis = attempts
         self._turns = turns
         self._system = system
         self._concurrency = concurrency
@@ -122,7 +122,7 @@ class TaskWorker:
             job.abandoned = True
             await self._hand_back(job)
         await self._end_turns()
-        await _or_not(self._records.leave(self.name))
+        await _or_not(self._redis.leave(self.name))
 
     async def _end_turns(self) -> None:
         if self._beating is not None:
@@ -156,7 +156,7 @@ class TaskWorker:
             await _or_not(self._turns.top_up(1))
             return
         try:
-            claimed = await self._records.claim(self.name, ticket, self._lease_seconds, self._serving)
+            claimed = await self._redis.claim(self.name, ticket, self._lease_seconds, self._serving)
             if claimed is not None:
                 job = self._jobs[ticket] = _Job(claimed)
                 if ticket in self._interrupted:
@@ -192,14 +192,14 @@ class TaskWorker:
         counted, error = Counted("stop"), ended.outcome.error
         if error is not None and (pause := ended.pause) is not None:
             spent, ticket = job.spent.and_failed(ended.outcome), f"{record.id}-{record.attempts}"
-            counted = await persist(lambda: self._records.put_off(record, pause, spent, error, ticket, limited=limited))
+            counted = await persist(lambda: self._redis.put_off(record, pause, spent, error, ticket, limited=limited))
             if counted.word == "stop":
                 ended = Ended(replace(ended.outcome, error=CANCELLED))
             else:
                 await _or_not(self._turns.add(ticket, counted.groups, pause))
         if counted.word == "stop":
             outcome = job.spent.and_last(ended.outcome)
-            counted = await persist(lambda: self._records.finish(record, outcome, limited=limited))
+            counted = await persist(lambda: self._redis.finish(record, outcome, limited=limited))
             if self._draining and counted.word == "counted":
                 self._finished.append(record.id)
         if counted.word == "lost":
@@ -209,12 +209,12 @@ class TaskWorker:
 
     async def _attempt(self, job: _Job) -> Ended:
         async def emit(kind: str, data: Mapping[str, JsonValue]) -> None:
-            await _or_not(self._records.emit(job.record, kind, data))
+            await _or_not(self._redis.emit(job.record, kind, data))
 
         async def keep(step: str, entry: JsonValue) -> None:
-            await persist(lambda: self._records.keep_step(job.record, step, entry))
+            await persist(lambda: self._redis.keep_step(job.record, step, entry))
 
-        kept = await persist(lambda: self._records.steps(job.record.id)) if job.record.attempts > 1 else {}
+        kept = await persist(lambda: self._redis.steps(job.record.id)) if job.record.attempts > 1 else {}
         return await attempt(
             self._system,
             self._handler,
@@ -224,7 +224,7 @@ class TaskWorker:
         )
 
     async def _hand_back(self, job: _Job) -> None:
-        counted = await _or_not(self._records.release(job.record))
+        counted = await _or_not(self._redis.release(job.record))
         if counted is not None and counted.groups:
             await _or_not(self._turns.add(uuid4().hex, counted.groups))
 
@@ -244,7 +244,7 @@ class TaskWorker:
             capabilities=tuple(self._serving.capabilities),
         )
         try:
-            verdicts = await self._records.beat(
+            verdicts = await self._redis.beat(
                 self.name, heartbeat, [job.record for job in jobs], self._lease_seconds, self._serving
             )
             for job, verdict in zip(jobs, verdicts, strict=True):
@@ -260,13 +260,13 @@ class TaskWorker:
         now = time.monotonic()
         if self._steady_since is None:
             self._steady_since = now
-        if self._draining or not await self._records.first_of_sweepers(
+        if self._draining or not await self._redis.first_of_sweepers(
             self.name, self._serving, min(1.0, self._lease_seconds / 4) * 0.9
         ):
             return
         # After an outage every lease is over: those who live get the time to say so.
         steady = now - self._steady_since >= self._lease_seconds
-        ready, gone = await self._records.sweep(self._serving, take_back=steady)
+        ready, gone = await self._redis.sweep(self._serving, take_back=steady)
         for group in gone:
             await self._turns.forget(group)
         missing = min(_MOST_TURNS, max(0, ready - await self._turns.untaken()))

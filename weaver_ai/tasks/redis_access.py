@@ -1,0 +1,96 @@
+"""One service's corner of a Redis: its keys, its scripts, and what becomes of a Redis that doesn't answer."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Final
+
+from docket import Docket
+from opentelemetry.instrumentation.utils import suppress_instrumentation
+from redis.asyncio import Redis
+from redis.commands.core import AsyncScript
+from redis.exceptions import RedisError
+
+from weaver_ai.errors import EngineUnavailable
+from weaver_ai.tasks.payloads import IDEMPOTENCY_SECONDS
+from weaver_ai.tasks.redis_trouble import trouble
+
+__all__ = ["RedisAccess", "ms", "unavailable", "us"]
+
+_REPLY_SECONDS: Final = 5.0
+_RETRY_AFTER: Final = 5.0
+
+
+class RedisAccess:
+    """Commands and scripts below one prefix, in a Redis that a docket holds the connections to.
+
+    Args:
+        docket: has the connections.
+        prefix: of every key.
+        ttl_seconds: how long a finished task is kept.
+        max_events: events kept of a task.
+    """
+
+    def __init__(self, docket: Docket, *, prefix: str, ttl_seconds: float, max_events: int) -> None:
+        self.prefix: Final = prefix
+        self.ttl_seconds: Final = ttl_seconds
+        self._docket = docket
+        self._max_events = max_events
+        self._scripts: dict[str, AsyncScript] = {}
+
+    def key(self, kind: str, name: str) -> str:
+        """The key of a kind of thing with that name."""
+        return f"{self.prefix}:{kind}:{name}"
+
+    def ttls(self) -> tuple[int, int]:
+        """How long a finished task is kept, and how long one with an idempotency key, in milliseconds."""
+        return ms(self.ttl_seconds), ms(max(self.ttl_seconds, IDEMPOTENCY_SECONDS))
+
+    async def script(self, script: str, *arguments: Any, quiet: bool = True) -> Any:
+        """What a script of `redis_scripts` answers.
+
+        Raises:
+            EngineUnavailable: Redis can't be reached, doesn't answer in time, or refuses.
+        """
+
+        async def ask(redis: Redis) -> Any:
+            if (known := self._scripts.get(script)) is None:
+                known = self._scripts[script] = AsyncScript(redis, script)
+            return await known(args=[self.prefix, self._max_events, *arguments], client=redis)
+
+        return await self.run(ask, quiet=quiet)
+
+    async def run(self, ask: Any, *, quiet: bool = True) -> Any:
+        """What `ask` gives for a client; `quiet` keeps it out of the traces.
+
+        Raises:
+            EngineUnavailable: Redis can't be reached, doesn't answer in time, or refuses.
+        """
+        # What engines do among themselves is no work of a request.
+        silence: AbstractContextManager[object] = suppress_instrumentation() if quiet else nullcontext()
+        try:
+            with silence:
+                async with asyncio.timeout(_REPLY_SECONDS), self._docket.redis() as redis:
+                    return await ask(redis)
+        except (RedisError, OSError, TimeoutError) as error:
+            raise unavailable(error) from error
+
+
+def unavailable(error: BaseException) -> EngineUnavailable:
+    """What callers are told when Redis isn't there; nothing of its address."""
+    return EngineUnavailable(
+        f"the task engine's Redis can't be used: {trouble(error)}",
+        hint="agents and workflows still run; tasks can be submitted when it is back",
+        retry_after=_RETRY_AFTER,
+    )
+
+
+def ms(seconds: float) -> int:
+    """Milliseconds."""
+    return round(seconds * 1000)
+
+
+def us(seconds: float) -> int:
+    """Microseconds."""
+    return round(seconds * 1_000_000)
