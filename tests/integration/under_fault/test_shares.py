@@ -73,13 +73,13 @@ async def test_the_exporters_share(
     monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "1")  # a call for each span
     async with serve(otel_exporter_otlp_endpoint=backend.url, otel_logs_exporter="none") as gateway:
         with faults.arm(EXPORTER.fault) as share:
-            for _ in range(RUNS):
+            for _ in range(RUNS // 2):
                 answer = await gateway.client.post("/v1/workflows/echo/run", json={"input": "hi"})
                 assert answer.status_code == 200
             async with asyncio.timeout(60):
-                while (health := gateway.app.state.service.telemetry.exporter_health()).exported + health.failed < 40:
+                while (health := gateway.app.state.service.telemetry.exporter_health()).exported + health.failed < RUNS:
                     await asyncio.sleep(0.02)
-        assert 0 < health.failed < 40
+        assert 0 < health.failed < RUNS
         assert share.hits >= health.failed > 0
         assert health.exported > 0
     spans.none(status="error")

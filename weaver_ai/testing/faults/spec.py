@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Final, Generic, Literal, NoReturn, Self, TypeAlias, TypeVar, final, get_args
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NoReturn, Self, TypeAlias, TypeVar, final, get_args
 
 __all__ = [
     "Edge",
@@ -209,11 +209,12 @@ class Vocabulary(Generic[Made]):
         """Any other HTTP server: `host`, `host:port`, or a URL that the request's begins with."""
         return ProviderFaults("http", self._make, target)
 
-    def __getattr__(self, name: str) -> NoReturn:
-        edges = ", ".join(edge for edge in get_args(Edge) if edge != "http")
-        raise AttributeError(
-            f"there is no edge {name!r}: there are {edges}, and http('host') for any other server", name=name, obj=self
-        )
+    if not TYPE_CHECKING:  # a type checker knows the edges, and is to tell a wrong one
+
+        def __getattr__(self, name: str) -> NoReturn:
+            edges = ", ".join(edge for edge in get_args(Edge) if edge != "http")
+            said = f"there is no edge {name!r}: there are {edges}, and http('host') for any other server"
+            raise AttributeError(said, name=name, obj=self)
 
 
 fault: Final[Vocabulary[FaultSpec]] = Vocabulary(lambda spec: spec)
