@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import math
 import time
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import random
 from uuid import uuid4
@@ -25,19 +23,19 @@ from weaver_ai.errors import (
 from weaver_ai.tasks import tracing
 from weaver_ai.tasks.attempt import Ended, attempt, retrying
 from weaver_ai.tasks.engine import DrainReport, EngineHealth, TaskContext, TaskHandler, TaskOutcome
+from weaver_ai.tasks.entries import Entries, Entry
 from weaver_ai.tasks.event_log import EventLog
 from weaver_ai.tasks.lines import Lines
 from weaver_ai.tasks.payloads import (
     CANCELLED,
     DRAINED,
-    IDEMPOTENCY_SECONDS,
     error_of,
     fingerprint_of,
     position_of,
 )
 from weaver_ai.tasks.record import TaskError, TaskEvent, TaskRecord, TaskRequest, state_of
 from weaver_ai.tasks.retry import TaskPolicy
-from weaver_ai.tasks.schedule import DEADLINE_EXCEEDED, Spent, Times, accepted, retry_of, times_of
+from weaver_ai.tasks.schedule import DEADLINE_EXCEEDED, Times, accepted, retry_of, times_of
 from weaver_ai.tasks.steps import StepLog
 
 __all__ = ["EmbeddedEngine"]
@@ -85,9 +83,6 @@ class EmbeddedEngine:
         self._policies = policies or {}
         self._concurrency = concurrency
         self._queue_size = queue_size
-        self._ttl_seconds = ttl_seconds
-        self._max_finished = max_finished
-        self._max_keys = max_keys
         self._max_events = max_events
         self._unwind_seconds = unwind_seconds
         self._clock = clock or _monotonic
@@ -95,13 +90,12 @@ class EmbeddedEngine:
         self._started = False
         self._draining = False
         self._drain: asyncio.Task[DrainReport] | None = None
-        self._entries: dict[str, _Entry] = {}
+        self._entries = Entries(
+            ttl_seconds=ttl_seconds, max_finished=max_finished, max_keys=max_keys, clock=self._clock
+        )
         self._lines = Lines(lambda capability: self._policy(capability).concurrency)
-        self._scheduled: dict[str, _Entry] = {}
-        self._running: dict[str, _Entry] = {}
-        self._keys: OrderedDict[str, _Key] = OrderedDict()
-        self._kept: OrderedDict[str, _Entry] = OrderedDict()  # finished, without a key that is still honoured
-        self._keyed: OrderedDict[str, _Entry] = OrderedDict()  # finished, with one, and with all their events
+        self._scheduled: dict[str, Entry] = {}
+        self._running: dict[str, Entry] = {}
         self._mean_seconds = 1.0
 
     async def start(self) -> None:
@@ -109,7 +103,6 @@ class EmbeddedEngine:
         self._pump()
 
     async def submit(self, request: TaskRequest) -> TaskRecord:
-        self._expire()
         fingerprint = fingerprint_of(request)
         if (known := self._known(request.idempotency_key, fingerprint)) is not None:
             return known.record
@@ -119,7 +112,7 @@ class EmbeddedEngine:
         with tracing.submitting(self.name, task_id, request, times.delay) as traceparent:
             self._refuse_if_closed(request)
             record = accepted(task_id, request, datetime.now(UTC), times=times, retry=retry, traceparent=traceparent)
-            entry = _Entry(record=record, events=EventLog(self._max_events))
+            entry = Entry(record=record, events=EventLog(self._max_events))
             self._accept(entry, fingerprint, times)
         self._pump()
         return entry.record
@@ -166,23 +159,21 @@ class EmbeddedEngine:
     def _policy(self, capability: str) -> TaskPolicy:
         return self._policies.get(capability) or TaskPolicy()
 
-    def _find(self, task_id: str) -> _Entry:
-        self._expire()
-        entry = self._entries.get(task_id)
-        # One that was kept for its key may stand behind others that expire later.
-        if entry is None or (entry.key_expires is None and entry.expires <= self._clock()):
+    def _find(self, task_id: str) -> Entry:
+        entry = self._entries.find(task_id)
+        if entry is None:
             raise TaskNotFound(f"no task {task_id!r}", hint="finished tasks can be read for a limited time")
         return entry
 
-    def _known(self, key: str | None, fingerprint: str) -> _Entry | None:
-        if key is None or (known := self._keys.get(key)) is None:
+    def _known(self, key: str | None, fingerprint: str) -> Entry | None:
+        if key is None or (known := self._entries.known(key)) is None:
             return None
-        if known.fingerprint != fingerprint:
+        if known[0] != fingerprint:
             raise IdempotencyConflict(
                 f"the idempotency key {key!r} was used with another body",
                 hint="send a new key with a new body",
             )
-        return self._entries[known.task_id]
+        return known[1]
 
     def _refuse_if_closed(self, request: TaskRequest) -> None:
         if self._draining:
@@ -191,19 +182,16 @@ class EmbeddedEngine:
             raise EngineUnavailable("the task engine hasn't started", retry_after=1.0)
         if self._waiting() >= self._queue_size:
             raise QueueFull(f"{self._queue_size} tasks are waiting already", retry_after=self._wait_estimate())
-        if request.idempotency_key is not None and len(self._keys) >= self._max_keys:
+        if request.idempotency_key is not None and not self._entries.takes_keys:
             raise QueueFull(
-                f"{self._max_keys} idempotency keys are in use already",
+                f"{self._entries.max_keys} idempotency keys are in use already",
                 hint="keys are honoured for 24 hours",
                 retry_after=60.0,
             )
 
-    def _accept(self, entry: _Entry, fingerprint: str, times: Times) -> None:
+    def _accept(self, entry: Entry, fingerprint: str, times: Times) -> None:
         record = entry.record
-        self._entries[record.id] = entry
-        if record.idempotency_key is not None:
-            entry.key_expires = self._clock() + IDEMPOTENCY_SECONDS
-            self._keys[record.idempotency_key] = _Key(fingerprint, record.id, entry.key_expires)
+        self._entries.add(entry, fingerprint)
         if times.deadline is not None:
             entry.overdue = asyncio.get_running_loop().call_later(times.deadline, self._overdue, entry)
         if times.delay > 0:
@@ -218,26 +206,26 @@ class EmbeddedEngine:
     def _wait_estimate(self) -> float:
         return round(min(max(self._mean_seconds * len(self._lines) / self._concurrency, 1.0), 60.0), 1)
 
-    def _schedule(self, entry: _Entry, seconds: float) -> None:
+    def _schedule(self, entry: Entry, seconds: float) -> None:
         self._scheduled[entry.record.id] = entry
         entry.due = asyncio.get_running_loop().call_later(seconds, self._due, entry)
 
-    def _due(self, entry: _Entry) -> None:
+    def _due(self, entry: Entry) -> None:
         del self._scheduled[entry.record.id]
         entry.record = entry.record.but(state="queued", next_attempt_at=None)
         self._enqueue(entry)
         self._pump()
 
-    def _enqueue(self, entry: _Entry) -> None:
+    def _enqueue(self, entry: Entry) -> None:
         record = entry.record
         self._lines.add(record.id, record.priority, record.capability)
         entry.events.add("task.queued", {"priority": record.priority})
 
     def _pump(self) -> None:
         while self._started and len(self._running) < self._concurrency and (task_id := self._lines.take()) is not None:
-            self._begin(self._entries[task_id])
+            self._begin(self._entries.by_id[task_id])
 
-    def _begin(self, entry: _Entry) -> None:
+    def _begin(self, entry: Entry) -> None:
         record = entry.record = entry.record.but(
             state="running", attempts=entry.record.attempts + 1, started_at=datetime.now(UTC)
         )
@@ -250,7 +238,7 @@ class EmbeddedEngine:
         # The callback settles the record even when the attempt is cancelled before its first step.
         entry.attempt.add_done_callback(lambda attempt: self._settle(entry, attempt))
 
-    async def _attempt(self, entry: _Entry) -> Ended:
+    async def _attempt(self, entry: Entry) -> Ended:
         async def emit(kind: str, data: Mapping[str, JsonValue]) -> None:
             entry.events.add(kind, data)
 
@@ -267,7 +255,7 @@ class EmbeddedEngine:
             chance=lambda: None if self._draining else self._chance(),
         )
 
-    def _settle(self, entry: _Entry, attempt: asyncio.Task[Ended]) -> None:
+    def _settle(self, entry: Entry, attempt: asyncio.Task[Ended]) -> None:
         if entry.record.finished:  # abandoned by a drain, and it did end after all
             return
         if attempt.cancelled():
@@ -289,7 +277,7 @@ class EmbeddedEngine:
             outcome = replace(outcome, error=entry.stopped)
         self._finish(entry, entry.spent.and_last(outcome))
 
-    def _put_off(self, entry: _Entry, outcome: TaskOutcome, error: TaskError, pause: float) -> None:
+    def _put_off(self, entry: Entry, outcome: TaskOutcome, error: TaskError, pause: float) -> None:
         """An attempt has failed, and another is made after the pause."""
         record, entry.attempt = entry.record, None
         entry.spent = entry.spent.and_failed(outcome)
@@ -306,11 +294,11 @@ class EmbeddedEngine:
         self._schedule(entry, pause)
         self._pump()
 
-    def _free(self, entry: _Entry) -> None:
+    def _free(self, entry: Entry) -> None:
         if self._running.pop(entry.record.id, None) is not None:
             self._lines.ended(entry.record.capability)
 
-    def _finish(self, entry: _Entry, outcome: TaskOutcome) -> None:
+    def _finish(self, entry: Entry, outcome: TaskOutcome) -> None:
         error = outcome.error
         state = state_of(error)
         for timer in (entry.due, entry.overdue):
@@ -332,14 +320,14 @@ class EmbeddedEngine:
         entry.events.add(f"task.{state}", data, last=True)
         entry.steps.clear()
         entry.done.set()
-        self._retain(entry)
+        self._entries.ended(entry)
         self._pump()
 
-    def _overdue(self, entry: _Entry) -> None:
+    def _overdue(self, entry: Entry) -> None:
         if entry.stopped is None:
             self._stop(entry, DEADLINE_EXCEEDED)
 
-    def _stop(self, entry: _Entry, reason: TaskError) -> None:
+    def _stop(self, entry: Entry, reason: TaskError) -> None:
         if entry.record.finished:
             return
         entry.stopped = entry.stopped or reason
@@ -352,7 +340,7 @@ class EmbeddedEngine:
             self._finish(entry, entry.spent.and_last(TaskOutcome(error=reason)))
 
     async def _wind_down(self, grace_seconds: float) -> DrainReport:
-        pending = [entry for entry in self._entries.values() if not entry.record.finished]
+        pending = [entry for entry in self._entries.by_id.values() if not entry.record.finished]
         until = asyncio.get_running_loop().time() + grace_seconds
         for entry in list(self._scheduled.values()):
             if entry.due is not None and entry.due.when() > until:
@@ -371,56 +359,6 @@ class EmbeddedEngine:
             abandoned=tuple(entry.record.id for entry in abandoned),
         )
 
-    def _retain(self, entry: _Entry) -> None:
-        entry.expires = self._clock() + self._ttl_seconds
-        if entry.key_expires is None:
-            self._keep(entry)
-            return
-        self._keyed[entry.record.id] = entry
-        while len(self._keyed) > self._max_finished:
-            self._keyed.popitem(last=False)[1].events.shrink()
-
-    def _keep(self, entry: _Entry) -> None:
-        self._kept[entry.record.id] = entry
-        while len(self._kept) > self._max_finished:
-            del self._entries[self._kept.popitem(last=False)[0]]
-
-    def _expire(self) -> None:
-        now = self._clock()
-        while self._keys and next(iter(self._keys.values())).expires <= now:
-            entry = self._entries[self._keys.popitem(last=False)[1].task_id]
-            entry.key_expires = None
-            if entry.record.finished:
-                self._keyed.pop(entry.record.id, None)
-                self._keep(entry)
-        while self._kept and next(iter(self._kept.values())).expires <= now:
-            del self._entries[self._kept.popitem(last=False)[0]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Key:
-    fingerprint: str
-    task_id: str
-    expires: float
-
-
-@dataclass(slots=True, eq=False)
-class _Entry:
-    """A task's mutable side. `stopped` is why it was told to end, once it was."""
-
-    record: TaskRecord
-    events: EventLog
-    done: asyncio.Event = field(default_factory=asyncio.Event)
-    attempt: asyncio.Task[Ended] | None = None
-    stopped: TaskError | None = None
-    spent: Spent = field(default_factory=Spent)
-    steps: dict[str, JsonValue] = field(default_factory=dict)
-    due: asyncio.TimerHandle | None = None
-    overdue: asyncio.TimerHandle | None = None
-    began: float | None = None
-    key_expires: float | None = None
-    expires: float = math.inf
-
 
 async def _wait(done: asyncio.Event, seconds: float | None) -> None:
     try:
@@ -430,7 +368,7 @@ async def _wait(done: asyncio.Event, seconds: float | None) -> None:
         return
 
 
-async def _wait_all(entries: list[_Entry], seconds: float) -> None:
+async def _wait_all(entries: list[Entry], seconds: float) -> None:
     waits = [asyncio.create_task(entry.done.wait()) for entry in entries if not entry.record.finished]
     if waits:
         _, late = await asyncio.wait(waits, timeout=seconds)

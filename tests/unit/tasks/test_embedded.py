@@ -117,13 +117,14 @@ async def test_only_so_many_keys_are_honoured(engine: EmbeddedEngine, clock: Clo
 async def test_nothing_is_left_of_many_tasks_once_they_have_expired(engine: EmbeddedEngine, clock: Clock) -> None:
     for number in range(50):
         await done(engine, str(number))
-        assert len(engine._kept) <= 3
+        assert len(engine._entries._kept) <= 3
     await done(engine, "x", key="k")
     clock.now += IDEMPOTENCY_SECONDS
     assert await gone(
         engine, TaskRecord(id="?", capability="", input=None, created_at=(await done(engine, "x")).created_at)
     ) == [True]
-    held = [engine._entries, engine._kept, engine._running, engine._keyed, engine._keys]  # what memory is held by
+    entries = engine._entries
+    held = [entries.by_id, entries._kept, engine._running, entries._keyed, entries._keys]  # what memory is held by
     assert [len(part) for part in held] == [1, 1, 0, 0, 0]
 
 

@@ -49,7 +49,7 @@ async def test_a_task_that_is_cancelled_as_its_attempt_fails_isn_t_tried_again()
     engine = EmbeddedEngine(failing, policies={"c": TaskPolicy(retry=Retry(retries=5, pause_seconds=30))})
     await engine.start()
     task = await engine.submit(TaskRequest(capability="c", input=None))
-    entry = engine._entries[task.id]
+    entry = engine._entries.by_id[task.id]
     while entry.attempt is None or not entry.attempt.done():
         await asyncio.sleep(0)
     done = await engine.cancel(task.id)
