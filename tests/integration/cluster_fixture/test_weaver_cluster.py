@@ -61,7 +61,7 @@ def test_what_is_hurt_recovers_and_is_seen(run: Run) -> None:  # noqa: F811 # a 
         accepted = spans.wait(20).one("POST /v1/tasks")
         ran = spans.wait(20).one("workflow ship")
         assert ran.trace_id == accepted.trace_id
-        spans.one("workflow ship", within=spans.one("POST /v1/tasks"))
+        spans.wait(20).one("workflow ship", within=accepted)
 
     def test_nothing_of_the_test_before(weaver_cluster, spans):
         assert [span for span in spans.all() if "ship" in span.name] == []
