@@ -113,7 +113,8 @@ async def test_logs_of_a_task_carry_its_id(make_engine: EngineFactory) -> None:
             tasks = [await engine.submit(wanted([number])) for number in range(2)]
         for task in tasks:
             await finished(engine, task.id)
-    assert seen == [{"weaver.task.id": task.id} for task in tasks]
+    assert sorted(str(each["weaver.task.id"]) for each in seen) == sorted(task.id for task in tasks)
+    assert [list(each) for each in seen] == [["weaver.task.id"]] * 2
 
 
 async def test_an_input_that_is_no_json_is_refused(make_engine: EngineFactory) -> None:

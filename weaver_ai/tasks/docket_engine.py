@@ -92,7 +92,7 @@ class DocketEngine:
         if handler is not None:
             self._worker = TaskWorker(
                 handler,
-                RedisAttempts(access),
+                RedisAttempts(access, self._serving, self._turns.stream),
                 self._turns,
                 system=self.name,
                 concurrency=concurrency,

@@ -49,24 +49,31 @@ _LOST: Final = TaskError.of(
 class RedisAttempts:
     """The attempts at the tasks of a service.
 
+    Args:
+        redis: the service's corner of Redis.
+        serving: what the worker serves.
+        stream: of its group's turns, and the name of those who read it.
+
     Raises, from every method:
         EngineUnavailable: Redis can't be reached, doesn't answer in time, or refuses.
     """
 
-    def __init__(self, redis: RedisAccess) -> None:
+    def __init__(self, redis: RedisAccess, serving: Serving, stream: tuple[str, str]) -> None:
         self._redis = redis
+        self._serving = serving
+        self._stream = stream
 
-    async def claim(self, worker: str, ticket: str, lease_seconds: float, serving: Serving) -> Claimed | None:
+    async def claim(self, worker: str, ticket: str, lease_seconds: float) -> Claimed | None:
         """The most urgent task that waits and may run here, from now on this worker's; None when none does."""
         claimed = await self._redis.script(
             scripts.CLAIM,
             worker,
-            serving.group,
+            self._serving.group,
             ticket,
             ms(lease_seconds),
             *OVERDUE,
             *self._redis.ttls(),
-            *serving.arguments(),
+            *self._serving.arguments(),
         )
         if claimed is None:
             return None
@@ -76,8 +83,8 @@ class RedisAttempts:
         left = None if record.deadline is None else (record.deadline - time_of(now)).total_seconds()
         return Claimed(record, spent_of(fields), left)
 
-    async def finish(self, record: TaskRecord, outcome: TaskOutcome, *, limited: bool = False) -> Counted:
-        """Close an attempt's task; `limited` says that there may be others that wait for its end."""
+    async def finish(self, record: TaskRecord, outcome: TaskOutcome) -> Counted:
+        """Close an attempt's task."""
         return Counted.of(
             *await self._redis.script(
                 scripts.FINISH,
@@ -87,13 +94,11 @@ class RedisAttempts:
                 kept_of(outcome),
                 told_of(outcome.error),
                 *self._redis.ttls(),
-                int(limited),
+                *self._heirs(record),
             )
         )
 
-    async def put_off(
-        self, record: TaskRecord, pause: float, spent: Spent, error: TaskError, ticket: str, *, limited: bool = False
-    ) -> Counted:
+    async def put_off(self, record: TaskRecord, pause: float, spent: Spent, error: TaskError, ticket: str) -> Counted:
         """Let another attempt follow a failed one, after `pause` seconds and with the turn `ticket`."""
         return Counted.of(
             *await self._redis.script(
@@ -105,7 +110,7 @@ class RedisAttempts:
                 to_json(asdict(error)),
                 to_json(dict(retrying(record, error, pause))),
                 ticket,
-                int(limited),
+                *self._heirs(record),
             )
         )
 
@@ -139,17 +144,16 @@ class RedisAttempts:
         heartbeat: Heartbeat,
         running: Iterable[TaskRecord],
         lease_seconds: float,
-        serving: Serving,
     ) -> list[Verdict]:
         """Tell that a worker lives and what it serves, and renew the leases of what it runs."""
-        served = [] if heartbeat.draining else list(serving.capabilities or (_ANY,))
+        served = [] if heartbeat.draining else list(self._serving.capabilities or (_ANY,))
         attempts = [value for record in running for value in (record.id, record.attempts)]
         told = await self._redis.script(
             scripts.BEAT,
             worker,
             to_json(asdict(heartbeat)),
             ms(lease_seconds),
-            serving.group,
+            self._serving.group,
             len(served),
             *served,
             *attempts,
@@ -160,7 +164,7 @@ class RedisAttempts:
         """Forget a worker that ends in order."""
         await self._redis.run(lambda redis: redis.hdel(f"{self._redis.prefix}:workers", worker))
 
-    async def sweep(self, serving: Serving, *, take_back: bool) -> tuple[int, tuple[str, ...]]:
+    async def sweep(self, *, take_back: bool) -> tuple[int, tuple[str, ...]]:
         """See to what is due; with `take_back`, give tasks of silent workers to others.
 
         Gives how many tasks wait that may run where these capabilities are served, and groups that are no more.
@@ -176,15 +180,19 @@ class RedisAttempts:
             *OVERDUE,
             *self._redis.ttls(),
             int(self._redis.ttl_seconds),
-            *serving.arguments(),
+            *self._serving.arguments(),
         )
         return ready, names_of(gone)
 
-    async def first_of_sweepers(self, worker: str, serving: Serving, seconds: float) -> bool:
+    async def first_of_sweepers(self, worker: str, seconds: float) -> bool:
         """Whether this worker is the one of its group that sweeps in the next `seconds`."""
-        key = self._redis.key("sweeper", serving.group)
+        key = self._redis.key("sweeper", self._serving.group)
         taken = await self._redis.run(lambda redis: redis.set(key, worker, nx=True, px=max(1, ms(seconds))))
         return bool(taken)
+
+    def _heirs(self, record: TaskRecord) -> list[str | int]:
+        limited = self._serving.limited(record.capability)
+        return [int(limited), self._serving.group, *self._stream, *self._serving.arguments()]
 
     async def _counted(self, script: str, record: TaskRecord, *arguments: Any) -> bool:
         return bool(await self._redis.script(script, record.id, record.attempts, *arguments))

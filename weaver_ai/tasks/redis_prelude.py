@@ -8,8 +8,8 @@ of acceptance, which it keeps when it is put back), `scheduled` when it waits fo
 `waiting` how many wait of each priority, `active:<capability>` the ids that run, `deadlines` unfinished tasks by their
 deadline, `failed` the dead letters by time, `key:<key>` an idempotency key, `workers` the workers' heartbeats (a hash),
 `groups` the groups of workers by the time of their last heartbeat, and `serves:<capability>` those that serve it;
-`serves:*` has those that serve every one. Times are Redis' own, in microseconds, so that the clocks of the machines don't matter.
-Only commands of Redis 6.2 are used.
+`serves:*` has those that serve every one. Times are Redis' own, in microseconds, so that the clocks of the machines
+don't matter. Only commands of Redis 6.2 are used.
 
 An attempt is fenced by its number: what it writes after its task was given to another is dropped.
 """
@@ -23,8 +23,9 @@ __all__ = ["FORGET_SECONDS", "PRELUDE"]
 FORGET_SECONDS: Final = 60
 """How long a worker that was silent, and its group, stay in sight."""
 
-PRELUDE: Final = (
-    """
+_FEW: Final = 32
+
+PRELUDE: Final = """
 local prefix = ARGV[1]
 local max_events = ARGV[2]
 local function key(kind, id) return prefix .. ':' .. kind .. ':' .. id end
@@ -53,12 +54,12 @@ local function groups(capability)
   end
   return found
 end
--- Who can take a task of the capability, now that one of them runs no more; nobody when none waits.
-local function heirs(capability)
-  for _, priority in ipairs({'high', 'normal', 'low'}) do
-    if redis.call('ZSCORE', key('heads', priority), capability) then return groups(capability) end
-  end
-  return {}
+-- Whom to tell of a task that waits: all who serve it as long as few wait. With many, each group gets its share, for a
+-- turn that finds nothing costs as much as one that finds a task; `idle` sees to it that none is out of turns then.
+local function takers(id, capability)
+  local found = groups(capability)
+  if #found < 2 or waiting() <= FEW then return found end
+  return {found[redis.call('HGET', key('task', id), 'place') % #found + 1]}
 end
 local function line(priority, capability) return key('line', priority .. ':' .. capability) end
 local function changed(priority, capability, by)
@@ -150,5 +151,24 @@ local function room(at)
     return math.max(0, limits[capability] - redis.call('SCARD', key('active', capability)))
   end
 end
-"""
-).replace("FORGET", str(FORGET_SECONDS))
+-- Who can run another task now that one of the capability has left its place: those that it had reached its limit for;
+-- else its worker's own group, where that is out of turns though tasks wait which it serves. ARGV[at] says whether the
+-- capability has a limit; then the group, its docket's stream and the consumers of it, and what is served.
+local function heirs(capability, at)
+  if ARGV[at] == '1' then
+    for _, priority in ipairs({'high', 'normal', 'low'}) do
+      if redis.call('ZSCORE', key('heads', priority), capability) then return groups(capability) end
+    end
+  end
+  if redis.call('ZCARD', prefix .. ':groups') < 2 then return {} end
+  local taken = redis.pcall('XPENDING', ARGV[at + 2], ARGV[at + 3])
+  if redis.call('XLEN', ARGV[at + 2]) > (tonumber(taken[1]) or 0) then return {} end
+  local room = room(at + 4)
+  for _, priority in ipairs({'high', 'normal', 'low'}) do
+    for _, each in ipairs(redis.call('ZRANGE', key('heads', priority), 0, -1)) do
+      if room(each) > 0 then return {ARGV[at + 1]} end
+    end
+  end
+  return {}
+end
+""".replace("FORGET", str(FORGET_SECONDS)).replace("FEW", str(_FEW))

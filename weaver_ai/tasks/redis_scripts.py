@@ -33,7 +33,7 @@ local id, priority, capability, request, fingerprint = ARGV[3], ARGV[4], ARGV[5]
 local name, seconds, size, told, delay = ARGV[8], ARGV[9], tonumber(ARGV[10]), ARGV[11], tonumber(ARGV[12])
 local function accepted()
   local fields = redis.call('HMGET', key('task', id), 'created', 'state', 'start', 'due', 'deadline')
-  return {'accepted', fields, groups(capability)}
+  return {'accepted', fields, fields[2] == 'queued' and takers(id, capability) or groups(capability)}
 end
 if redis.call('EXISTS', key('task', id)) == 1 then return accepted() end
 if name ~= '' then
@@ -103,7 +103,7 @@ return false
 """
 )
 
-# id, attempt, state, outcome, told, ttl in ms, ttl of one with a key in ms, whether its capability has a limit
+# id, attempt, state, outcome, told, ttl in ms, ttl of one with a key in ms, what `heirs` takes
 # -> {whether it counted, nothing, groups that can take a task in its place}
 FINISH: Final = (
     PRELUDE
@@ -115,11 +115,11 @@ local took = us() - tonumber(held[1])
 local mean = tonumber(redis.call('GET', prefix .. ':mean') or took)
 redis.call('SET', prefix .. ':mean', whole(mean + 0.2 * (took - mean)))
 close(id, ARGV[5], ARGV[6], ARGV[7], {ARGV[8], ARGV[9]})
-return {1, {}, ARGV[10] == '1' and heirs(held[2]) or {}}
+return {1, {}, heirs(held[2], 10)}
 """
 )
 
-# id, attempt, microseconds until the next attempt, spent, error, told, ticket, whether its capability has a limit
+# id, attempt, microseconds until the next attempt, spent, error, told, ticket, what `heirs` takes
 # -> {whether it counted, 2 when the task is to be cancelled instead; groups that serve it; groups that can take a task
 # in its place}
 PUT_OFF: Final = (
@@ -135,7 +135,7 @@ redis.call('HINCRBY', key('task', id), 'retried', 1)
 redis.call('HSET', key('task', id), 'spent', ARGV[6], 'last_error', ARGV[7], 'ticket', ARGV[9])
 put_off(id, us() + tonumber(ARGV[5]))
 tell(id, 'task.retrying', ARGV[8])
-return {1, groups(held[2]), ARGV[10] == '1' and heirs(held[2]) or {}}
+return {1, groups(held[2]), heirs(held[2], 10)}
 """
 )
 

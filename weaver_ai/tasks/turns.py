@@ -64,6 +64,11 @@ class Turns:
     async def __aexit__(self, *error: object) -> None:
         await self._stack.aclose()
 
+    @property
+    def stream(self) -> tuple[str, str]:
+        """The stream of the group's turns, and the name of those who read it."""
+        return self.docket.stream_key, self.docket.worker_group_name
+
     async def add(self, ticket: str, groups: Iterable[str], delay: float = 0.0) -> None:
         """Let some worker of each group run one more task, after `delay` seconds.
 

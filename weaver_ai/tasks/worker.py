@@ -156,7 +156,7 @@ class TaskWorker:
             await _or_not(self._turns.top_up(1))
             return
         try:
-            claimed = await self._redis.claim(self.name, ticket, self._lease_seconds, self._serving)
+            claimed = await self._redis.claim(self.name, ticket, self._lease_seconds)
             if claimed is not None:
                 job = self._jobs[ticket] = _Job(claimed)
                 if ticket in self._interrupted:
@@ -188,18 +188,18 @@ class TaskWorker:
 
     async def _settle(self, job: _Job, ended: Ended) -> None:
         """Keep what came of an attempt, and let others know what they can do now."""
-        record, limited = job.record, self._serving.limited(job.record.capability)
+        record = job.record
         counted, error = Counted("stop"), ended.outcome.error
         if error is not None and (pause := ended.pause) is not None:
             spent, ticket = job.spent.and_failed(ended.outcome), f"{record.id}-{record.attempts}"
-            counted = await persist(lambda: self._redis.put_off(record, pause, spent, error, ticket, limited=limited))
+            counted = await persist(lambda: self._redis.put_off(record, pause, spent, error, ticket))
             if counted.word == "stop":
                 ended = Ended(replace(ended.outcome, error=CANCELLED))
             else:
                 await _or_not(self._turns.add(ticket, counted.groups, pause))
         if counted.word == "stop":
             outcome = job.spent.and_last(ended.outcome)
-            counted = await persist(lambda: self._redis.finish(record, outcome, limited=limited))
+            counted = await persist(lambda: self._redis.finish(record, outcome))
             if self._draining and counted.word == "counted":
                 self._finished.append(record.id)
         if counted.word == "lost":
@@ -244,9 +244,7 @@ class TaskWorker:
             capabilities=tuple(self._serving.capabilities),
         )
         try:
-            verdicts = await self._redis.beat(
-                self.name, heartbeat, [job.record for job in jobs], self._lease_seconds, self._serving
-            )
+            verdicts = await self._redis.beat(self.name, heartbeat, [job.record for job in jobs], self._lease_seconds)
             for job, verdict in zip(jobs, verdicts, strict=True):
                 if verdict != "ok":
                     job.stop(CANCELLED)
@@ -261,12 +259,12 @@ class TaskWorker:
         if self._steady_since is None:
             self._steady_since = now
         if self._draining or not await self._redis.first_of_sweepers(
-            self.name, self._serving, min(1.0, self._lease_seconds / 4) * 0.9
+            self.name, min(1.0, self._lease_seconds / 4) * 0.9
         ):
             return
         # After an outage every lease is over: those who live get the time to say so.
         steady = now - self._steady_since >= self._lease_seconds
-        ready, gone = await self._redis.sweep(self._serving, take_back=steady)
+        ready, gone = await self._redis.sweep(take_back=steady)
         for group in gone:
             await self._turns.forget(group)
         missing = min(_MOST_TURNS, max(0, ready - await self._turns.untaken()))

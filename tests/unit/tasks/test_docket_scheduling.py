@@ -93,6 +93,35 @@ async def test_every_group_that_serves_a_task_is_told_of_it(engines: Engines) ->
 
 
 @pytest.mark.usefixtures("no_sweeps")
+async def test_with_many_waiting_each_group_has_its_share_and_the_faster_one_takes_more(engines: Engines) -> None:
+    """Half of the turns are the slow group's; the other one, out of turns, is given more as it ends tasks."""
+    took: Counter[str] = Counter()
+    go = asyncio.Event()
+
+    async def slow(_context: TaskContext) -> TaskOutcome:
+        await go.wait()
+        took["slow"] += 1
+        await asyncio.sleep(0.1)
+        return TaskOutcome()
+
+    async def fast(_context: TaskContext) -> TaskOutcome:
+        await go.wait()
+        took["fast"] += 1
+        return TaskOutcome()
+
+    gateway = engines()
+    await gateway.start()
+    await engines(slow, capabilities=["work"], concurrency=1).start()
+    await engines(fast, capabilities=["work", "more"], concurrency=1).start()
+    tasks = [await gateway.submit(wanted(str(number))) for number in range(100)]
+    go.set()
+    for task in tasks:
+        assert (await gateway.result(task.id, timeout_seconds=PATIENCE)).state == "succeeded"
+    assert took["slow"] + took["fast"] == 100
+    assert took["fast"] > 70
+
+
+@pytest.mark.usefixtures("no_sweeps")
 async def test_a_slot_that_comes_free_is_taken_at_once(engines: Engines) -> None:
     engine = engines(echo, policies={"work": TaskPolicy(concurrency=1)})
     await engine.start()
