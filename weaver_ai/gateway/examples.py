@@ -98,6 +98,9 @@ TASK_STREAM: Final = (
     'data: {"type":"task.queued","time":"2026-11-23T15:05:33.943218+00:00","priority":"normal"}\nid: 1\n\n'
     "event: task.started\n"
     'data: {"type":"task.started","time":"2026-11-23T15:05:33.944001+00:00","attempt":1}\nid: 2\n\n'
+    "event: task.retrying\n"
+    'data: {"type":"task.retrying","time":"2026-11-23T15:05:34.120077+00:00","attempt":1,"code":"provider-timeout",'
+    '"message":"openai (gpt-5-mini) didn\'t answer in time","delay_seconds":0.82}\nid: 3\n\n'
 )
 CHAT_STREAM: Final = (
     'data: {"id":"chatcmpl-1076f9443d964959a5ee13a8d843a56e","object":"chat.completion.chunk","created":1795449600,'
