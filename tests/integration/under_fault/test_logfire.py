@@ -59,6 +59,8 @@ async def test_requests_go_on_and_the_loss_is_told(
             assert (told["status"], told["components"]["telemetry"]["state"]) == ("degraded", "degraded")
             assert told["components"]["telemetry"]["reason"].startswith(case.reason)
             assert TOKEN not in str(told)
+            if not case.kept:  # what is still in the queue would be delivered when the fault is over
+                await asyncio.to_thread(gateway.app.state.service.telemetry.flush, 10.0)
         after = await answered(gateway)
         await asyncio.to_thread(cloud.whole_trace, after)
         await until(lambda: health_of(gateway).state == "ok")
