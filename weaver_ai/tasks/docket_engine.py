@@ -36,6 +36,7 @@ __all__ = ["DocketEngine"]
 _OUTAGE_SECONDS: Final = 6.0  # two without Redis, and its start on a busy machine
 _OUTAGE_PAUSE: Final = 0.4
 _LOOK_AGAIN_SECONDS: Final = 0.5
+_PRIME_SECONDS: Final = 1.0  # a start doesn't wait for a Redis that is silent
 _STUCK_SECONDS: Final = 10.0
 _HEALTH_SECONDS: Final = 0.8  # who asks for health waits a second
 
@@ -245,9 +246,10 @@ class DocketEngine:
 
     async def _prime(self) -> None:
         """Load the scripts of a submission: the first one after a start of Redis would meet an error else."""
-        with suppress(EngineUnavailable):
-            await self._records.prime()
-            await self._turns.prime()
+        with suppress(EngineUnavailable, TimeoutError):
+            async with asyncio.timeout(_PRIME_SECONDS):
+                await self._records.prime()
+                await self._turns.prime()
 
     async def _accept(self, record: TaskRecord, fingerprint: str, times: Times) -> TaskRecord:
         """Take the task and add its turn, as often as a short outage needs: both have the task's own id."""

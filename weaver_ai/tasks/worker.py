@@ -188,24 +188,31 @@ class TaskWorker:
 
     async def _settle(self, job: _Job, ended: Ended) -> None:
         """Keep what came of an attempt, and let others know what they can do now."""
-        record = job.record
-        counted, error = Counted("stop"), ended.outcome.error
-        if error is not None and (pause := ended.pause) is not None:
-            spent, ticket = job.spent.and_failed(ended.outcome), f"{record.id}-{record.attempts}"
-            counted = await persist(lambda: self._redis.put_off(record, pause, spent, error, ticket))
+        outcome, error = ended.outcome, ended.outcome.error
+        if error is None or ended.pause is None:
+            counted = await self._finish(job, outcome)
+        else:
+            counted = await self._put_off(job, outcome, error, ended.pause)
             if counted.word == "stop":
-                ended = Ended(replace(ended.outcome, error=CANCELLED))
-            else:
-                await _or_not(self._turns.add(ticket, counted.groups, pause))
-        if counted.word == "stop":
-            outcome = job.spent.and_last(ended.outcome)
-            counted = await persist(lambda: self._redis.finish(record, outcome))
-            if self._draining and counted.word == "counted":
-                self._finished.append(record.id)
+                counted = await self._finish(job, replace(outcome, error=CANCELLED))
         if counted.word == "lost":
-            log_warning("a task was given to another worker meanwhile", **{"weaver.task.id": record.id})
+            log_warning("a task was given to another worker meanwhile", **{"weaver.task.id": job.record.id})
         if counted.heirs:
             await _or_not(self._turns.add(uuid4().hex, counted.heirs))
+
+    async def _finish(self, job: _Job, outcome: TaskOutcome) -> Counted:
+        whole = job.spent.and_last(outcome)
+        counted = await persist(lambda: self._redis.finish(job.record, whole))
+        if self._draining and counted.word == "counted":
+            self._finished.append(job.record.id)
+        return counted
+
+    async def _put_off(self, job: _Job, outcome: TaskOutcome, error: TaskError, pause: float) -> Counted:
+        spent, ticket = job.spent.and_failed(outcome), f"{job.record.id}-{job.record.attempts}"
+        counted = await persist(lambda: self._redis.put_off(job.record, pause, spent, error, ticket))
+        if counted.groups:
+            await _or_not(self._turns.add(ticket, counted.groups, pause))
+        return counted
 
     async def _attempt(self, job: _Job) -> Ended:
         async def emit(kind: str, data: Mapping[str, JsonValue]) -> None:
