@@ -18,6 +18,7 @@ from tests.integration.under_fault.conftest import STREAM, Serve
 from tests.integration.under_fault.matrix import CLOCK, ClockCase
 from weaver_ai.testing import Spans, SpanView, span
 from weaver_ai.testing.fakes import Providers, tool_call
+from weaver_ai.testing.fakes.redis import TestRedis
 from weaver_ai.testing.faults import Faults, frozen, skewed
 
 DAY: Final = 86_400
@@ -222,3 +223,21 @@ SCENES: Final[dict[str, Callable[[Stage], Awaitable[None]]]] = {
 @pytest.mark.parametrize("case", [pytest.param(case, id=case.id) for case in CLOCK])
 async def test_a_clock(serve: Serve, spans: Spans, providers: Providers, faults: Faults, case: ClockCase) -> None:
     await SCENES[case.id](Stage(serve, spans, providers, faults, case))
+
+
+async def test_what_redis_keeps_expires_by_its_clock(serve: Serve, spans: Spans, fake_redis: TestRedis) -> None:
+    """The fake's is the test's; a real server keeps its own."""
+    if fake_redis.is_real:
+        pytest.skip("a real server's clock can't be stopped")
+    key = {"idempotency-key": "order-7"}
+    task = {"capability": "echo", "input": "hi"}
+    async with serve(redis_url="redis://redis.example:6379/0") as gateway:
+        with frozen() as clock:
+            first = await gateway.client.post("/v1/tasks", json=task, headers=key)
+            clock.advance(DAY - 1)
+            same = await gateway.client.post("/v1/tasks", json=task, headers=key)
+            clock.advance(2)
+            other = await gateway.client.post("/v1/tasks", json=task, headers=key)
+    assert [each.status_code for each in (first, same, other)] == [202, 202, 202]
+    assert first.headers["location"] == same.headers["location"] != other.headers["location"]
+    spans.none(status="error")

@@ -163,11 +163,11 @@ class RedisFaults(_Edge[Made]):
         return self._of("flaky", calls=tuple(range(1, failures + 1)))
 
     def readonly(self) -> Made:
-        """A replica: commands that write are answered with READONLY."""
+        """A replica: commands that write, and what scripts write, are answered with READONLY."""
         return self._of("readonly")
 
     def oom(self) -> Made:
-        """Memory is used up: commands that may take more are answered with OOM."""
+        """Memory is used up: commands that may take more, and what scripts write, are answered with OOM."""
         return self._of("oom")
 
     def reconnect(self) -> Made:
