@@ -87,13 +87,13 @@ def nodes(inner):
 expected_trees = nodes(st.one_of(leaf, leaf, nodes(leaf)))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=4 * settings.default.max_examples)
 @given(expected_trees, captured_trees())
 def test_it_fits_exactly_where_trying_everything_says_so(expected, captured):
     assert fits(expected, captured) is brute(expected, 0, captured)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=4 * settings.default.max_examples)
 @given(expected_trees, captured_trees())
 def test_there_is_a_difference_exactly_where_it_does_not_fit(expected, captured):
     edit = difference(expected, 0, captured)
@@ -101,7 +101,7 @@ def test_there_is_a_difference_exactly_where_it_does_not_fit(expected, captured)
     assert (edit.kind == "same") is fits(expected, captured)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=2 * settings.default.max_examples)
 @given(expected_trees, captured_trees())
 def test_a_difference_has_each_child_once_and_in_its_place(expected, captured):
     edit = difference(expected, 0, captured)

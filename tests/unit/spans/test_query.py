@@ -50,7 +50,7 @@ patterns = st.recursive(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=5 * settings.default.max_examples)
 @given(forests(), patterns, st.one_of(st.none(), st.sets(st.integers(0, 11))))
 def test_an_index_finds_what_a_scan_finds(forest, pattern, domain):
     inside = None if domain is None else sorted(place for place in domain if place < len(forest))
