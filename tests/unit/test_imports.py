@@ -25,13 +25,14 @@ HEAVY_PACKAGES = ("opentelemetry", "logfire", "fastapi", "pydantic", "pydantic_a
 # A child of its own for each module. What others wrote is imported once, before the first child is born:
 # it is most of the time, and what is tested here is whether our modules depend on an order of import.
 IMPORT_EACH = """
-import importlib, importlib.util, os, sys, traceback
+import gc, importlib, importlib.util, os, sys, traceback
 others = ["pytest", "pydantic_ai", "fastapi", "uvicorn", "logfire", "redis.asyncio", "openai", "anthropic",
           "opentelemetry.sdk.trace.export", "opentelemetry.sdk.metrics", "fakeredis", "respx"]
 for name in others:
     if importlib.util.find_spec(name.partition(".")[0]) is not None:
         importlib.import_module(name)
 assert not [name for name in sys.modules if name.startswith("weaver_ai.")]
+gc.disable()  # no child lives long enough to need it; it would copy every page of the parent's
 for module in sys.argv[1:]:
     child = os.fork()
     if child == 0:
@@ -53,12 +54,12 @@ def _modules() -> list[str]:
 
 def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
     root = Path(weaver_ai.__file__).parent.parent
-    return subprocess.run(
-        [sys.executable, "-W", "error", *arguments], capture_output=True, text=True, timeout=100, check=False, cwd=root
-    )
+    command = [sys.executable, "-W", "error", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=root)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs os.fork")
+@pytest.mark.timeout(400)  # half a minute of computing, on a machine that does other things as well
 def test_every_module_can_be_imported_first_without_a_warning() -> None:
     modules = _modules()
     assert len(modules) > 20, "the walk found too few modules to be the whole package"
