@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
+from pathlib import Path
 
 from hypothesis import settings
 
@@ -10,6 +14,19 @@ from hypothesis import settings
 os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http,database")
 
 pytest_plugins = ["pytester"]
+
+
+def _use_redis_server(program: str) -> None:
+    """Let this be the `redis-server` of the path, for the processes that tests start, too."""
+    directory = Path(tempfile.mkdtemp(prefix="weaver-tests-redis-"))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    (directory / "redis-server").symlink_to(Path(program).resolve(strict=True))
+    os.environ["PATH"] = f"{directory}{os.pathsep}{os.environ['PATH']}"
+
+
+# Another redis-server than that of the path: WEAVER_TEST_REDIS_SERVER=/opt/redis-6.2/redis-server pytest tests/contract
+if wanted := os.environ.pop("WEAVER_TEST_REDIS_SERVER", None):
+    _use_redis_server(wanted)
 
 # No deadline for an example: machines are shared. CI generates the same examples each time: what is new is found where
 # tests are written, and no change fails by what another one did. The matrix asks every interpreter, more briefly.

@@ -130,7 +130,7 @@ class Watched:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self.primary = RedisServer("--appendonly", "yes").start()
-        self.replica = RedisServer("--appendonly", "yes", "--replicaof", f"127.0.0.1 {self.primary.port}").start()
+        self.replica = RedisServer("--appendonly", "yes", "--replicaof", "127.0.0.1", str(self.primary.port)).start()
         self.ports: list[int] = []
         self._sentinels: list[subprocess.Popen[bytes]] = []
         for number in range(3):
