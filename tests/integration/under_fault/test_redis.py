@@ -72,7 +72,7 @@ async def test_a_task_is_kept_or_refused(
                 assert "redis.example" not in response.text
             assert_traced(act, case)
             if not case.fault.calls:
-                told = (await gateway.health())["components"]
+                told = await told_of(gateway, None if case is SLOW else case.engine or NOBODY)
                 redis = ("ok", None) if case.redis is None else ("down", case.redis)
                 assert (told["redis"]["state"], told["redis"]["reason"]) == redis
                 if case is not SLOW:  # it asks Redis several things, which may take longer than a probe waits
@@ -131,12 +131,11 @@ async def test_that_no_write_is_taken_is_told_before_a_task_is_refused(
     async with serve(redis_url=URL) as gateway:
         refusing = getattr(faults.redis, kind)()
         for _ in range(2):
-            told = await gateway.health()
-            assert (told["status"], told["components"]["engine"]["state"]) == ("degraded", "degraded")
-            assert told["components"]["engine"]["reason"].startswith("the task engine's Redis takes no writes: ")
+            told = await told_of(gateway, next(case.engine for case in REDIS if case.fault.kind == kind))
+            assert told["engine"]["state"] == "degraded"
         refusing.lift()
-        assert (await gateway.health())["components"]["engine"]["reason"] == NOBODY
-        assert fake_redis.client().keys("*:queue:*") == [], "no task was needed to find out"
+        await told_of(gateway, NOBODY)
+        assert (await gateway.app.state.service.engine.health()).queued == 0, "no task was needed to find out"
 
 
 async def test_readiness_does_not_wait_for_a_slow_redis(serve: Serve, fake_redis: TestRedis, faults: Faults) -> None:
@@ -172,6 +171,15 @@ async def quiet(fake_redis: TestRedis) -> None:
         while since < 10:
             await asyncio.sleep(0.02)
             came, since = fake_redis.commands, since + 1 if fake_redis.commands == came else 0
+
+
+async def told_of(gateway: Gateway, engine: str | None) -> dict[str, Any]:
+    """The components, once the engine's reason is this one: on a busy machine Redis may be late for a probe."""
+    async with asyncio.timeout(20):
+        while True:
+            told: dict[str, Any] = (await gateway.health())["components"]
+            if engine is None or told["engine"]["reason"] == engine:
+                return told
 
 
 async def healthy_again(gateway: Gateway) -> dict[str, Any]:
