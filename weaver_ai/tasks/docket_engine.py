@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from random import random
 from typing import Final
@@ -38,6 +39,7 @@ _OUTAGE_PAUSE: Final = 0.4
 _LOOK_AGAIN_SECONDS: Final = 0.5
 _PRIME_SECONDS: Final = 1.0  # a start doesn't wait for a Redis that is silent
 _STUCK_SECONDS: Final = 10.0
+_SIGHT_LEASES: Final = 4
 _HEALTH_SECONDS: Final = 0.8  # who asks for health waits a second
 
 
@@ -185,7 +187,7 @@ class DocketEngine:
         began = time.perf_counter()
         try:
             async with asyncio.timeout(_HEALTH_SECONDS):
-                survey = await self._records.survey()
+                survey = self._in_sight(await self._records.survey())
                 latency = time.perf_counter() - began
                 refusal = await self._refusal()
         except EngineUnavailable as error:
@@ -299,6 +301,11 @@ class DocketEngine:
 
     async def _wind_down(self, grace_seconds: float) -> DrainReport:
         return DrainReport() if self._worker is None else await self._worker.drain(grace_seconds)
+
+    def _in_sight(self, survey: Survey) -> Survey:
+        """Without the workers that have been silent for long: their tasks are others' by now, and they may be gone."""
+        seconds = _SIGHT_LEASES * self._lease_seconds
+        return replace(survey, workers=tuple(beat for beat in survey.workers if beat.age_seconds <= seconds))
 
     def _trouble(self, survey: Survey) -> str | None:
         if survey.queued + survey.scheduled >= self._queue_size:

@@ -121,7 +121,7 @@ class Cluster:
         return float(found[1]) if found else 0.0
 
     def ready(self) -> None:
-        """Wait until the workers are seen. One that was killed stays in sight for a minute, as silent."""
+        """Wait until the workers are seen. One that was killed stays in sight for four leases, as silent."""
         self.until(lambda: self.workers_in("ok") == len(self.workers), f"{len(self.workers)} workers are ok")
 
     def worker_of(self, name: str) -> Gateway:
