@@ -2,7 +2,8 @@
 
 Both replace `handle_request` of the connection pools in `httpcore` and `httpcore2`: below the
 transports, which OpenTelemetry instruments and which map the cores' errors to the client's own. So
-spans, timeouts, redirects, retries and exceptions are those of production.
+spans, timeouts, redirects, retries and exceptions are those of production. httpx comes with respx;
+httpx2 need not be installed, and is then not served.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ import time
 from collections.abc import AsyncIterator, Generator, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, NoReturn
 
 import anyio
 import httpx
-import pytest_httpx2  # noqa: F401 - registers the mocker "httpcore2" with respx
+import pytest_httpx2  # noqa: F401 - registers the mocker "httpcore2" with respx; imports no httpx2
 from respx import MockRouter, Route
 from respx.models import AllMockedAssertionError, PassThrough
 
@@ -35,8 +37,9 @@ def serve(providers: Providers) -> Generator[Providers, None, None]:
     """Answer the requests of both libraries to the providers, until the end of the block."""
     with ExitStack() as stack:
         stack.enter_context(answered_elsewhere(providers.knows))  # there faults know the dialect and the whole answer
-        for library in _CORES:
-            stack.enter_context(_Router(providers, library))
+        for library, core in _CORES.items():
+            if find_spec(core) is not None:
+                stack.enter_context(_Router(providers, library))
         yield providers
 
 
