@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 from weaver_ai.spans.model import Span
 from weaver_ai.spans.normalise import normalise
 from weaver_ai.spans.tree import Forest
-from weaver_ai.spans.values import clip, show
+from weaver_ai.spans.values import clip, one_line, show
 
 __all__ = ["PLAIN", "Ink", "Style", "seconds", "tree_lines"]
 
@@ -163,7 +163,7 @@ def _rows(forest: Forest, tops: Sequence[int], shown: set[int], style: Style) ->
         if place in drawn:
             continue
         drawn.add(place)
-        yield _Row(lead + branch, forest.spans[place].name, place)
+        yield _Row(lead + branch, one_line(forest.spans[place].name), place)
         below = lead + {more: through, last: blank}.get(branch, "")
         inner: list[int | None] = [child for child in forest.children(place) if child in shown and child not in drawn]
         if place in gaps:
@@ -221,7 +221,7 @@ class _Setter:
             parts.append(" " * (self.names - used) + "  " + style.paint(time, "yellow" if span.is_open else "dim"))
             used = max(self.names, used) + 9
         note = f"{style.arrow} {self.notes[position]}" if position in self.notes else ""
-        remarks = list(self._remarks(position))
+        remarks = [(one_line(text), ink) for text, ink in self._remarks(position)]
         rooms = _rooms([len(text) + 2 for text, _ in remarks], style.width - used - (len(note) + 2 if note else 0))
         for (text, ink), room in zip(remarks, rooms, strict=True):
             parts.append("  " + style.paint(_fitted(text, max(room - 2, 12)), ink))

@@ -13,7 +13,7 @@ from typing import Final, Literal, TypeGuard, final
 
 from weaver_ai.spans.matching import assign
 
-__all__ = ["MISSING", "absent", "clip", "contains", "decode", "matches", "show", "where_it_differs"]
+__all__ = ["MISSING", "absent", "clip", "contains", "decode", "matches", "one_line", "show", "where_it_differs"]
 
 
 class _Sentinel(Enum):
@@ -184,8 +184,16 @@ def _text(value: object) -> str:
 
 def clip(text: str, limit: int) -> str:
     """The text on one line, its middle left out where it is longer than `limit`."""
-    line = " ".join(text.split("\n")) if "\n" in text else text
+    line = one_line(text if len(text) <= 2 * limit else text[:limit] + text[-limit:])  # as it is cut, or longer
     if len(line) <= limit:
         return line
     tail = max((limit - 1) // 3, 0)
     return f"{line[: limit - 1 - tail]}…{line[len(line) - tail :] if tail else ''}"
+
+
+def one_line(text: str) -> str:
+    """The text with spaces for line breaks, and what doesn't print (controls, lone surrogates) escaped as in `repr`."""
+    line = text.replace("\n", " ")
+    if line.isprintable():
+        return line
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in line)

@@ -157,3 +157,16 @@ def test_a_lambda_is_shown_by_its_place():
 )
 def test_clip(text, limit, clipped):
     assert clip(text, limit) == clipped
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "clipped"),
+    [
+        ("\x1b[31mred\x1b[0m", 40, "\\x1b[31mred\\x1b[0m"),
+        ("a\r\tb\x00\ud800", 40, "a\\r\\tb\\x00\\ud800"),
+        ("größer ☂ \n µ", 40, "größer ☂   µ"),
+        ("\x1b" * 9_000, 7, "\\x1b…1b"),
+    ],
+)
+def test_what_does_not_print_is_escaped(text, limit, clipped):
+    assert clip(text, limit) == clipped

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from weaver_ai.spans.render import seconds
-from weaver_ai.spans.values import MISSING, clip, show
+from weaver_ai.spans.values import MISSING, clip, one_line, show
 from weaver_ai.testing.asserting.expect import Count, Selection, SpanView
 from weaver_ai.testing.asserting.explain import guess
 
@@ -90,7 +90,7 @@ def _lists(left: Sequence[SpanView], op: str, right: Sequence[SpanView]) -> Iter
 
 
 def _membership(span: SpanView, op: str, spans: Sequence[SpanView]) -> Iterator[str]:
-    yield f"{span.name} {op} {_names(spans)}"
+    yield f"{one_line(span.name)} {op} {_names(spans)}"
     yield ""
     yield f"the span: {_described(span)}"
     yield from (f"among:    {_described(other)}" for other in spans[:_SHOWN])
@@ -103,12 +103,12 @@ def _described(span: SpanView) -> str:
 
 
 def _two(left: SpanView, right: SpanView) -> Iterator[str]:
-    yield f"{left.name} == {right.name}"
+    yield f"{one_line(left.name)} == {one_line(right.name)}"
     yield ""
     yield f"two spans of {'one trace' if left.trace_id == right.trace_id else 'two traces'}; they differ in"
     for field, one, other in _fields(left, right):
         if one != other:
-            yield f"  {field}: {show(one, 40)} != {show(other, 40)}"
+            yield f"  {one_line(field)}: {show(one, 40)} != {show(other, 40)}"
 
 
 def _fields(left: SpanView, right: SpanView) -> Iterator[tuple[str, object, object]]:

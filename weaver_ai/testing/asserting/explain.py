@@ -12,7 +12,7 @@ from weaver_ai.spans.conditions import Ended, Name
 from weaver_ai.spans.query import Condition, SpanPattern, Verdict, find
 from weaver_ai.spans.render import Style, seconds, tree_lines
 from weaver_ai.spans.tree import Forest
-from weaver_ai.spans.values import clip, show
+from weaver_ai.spans.values import clip, one_line, show
 
 __all__ = [
     "ExpectationFailed",
@@ -37,9 +37,17 @@ class ExpectationFailed(AssertionError):
 
     __module__ = "builtins"  # as pytest's own: failures and their summary then begin with what matters
 
+    def __init__(self, *args: object) -> None:
+        # A lone surrogate of what was captured would end a session of pytest-xdist, which sends messages as UTF-8.
+        super().__init__(*(_encodable(arg) if isinstance(arg, str) else arg for arg in args))
+
     def __reduce__(self) -> tuple[object, ...]:
         """So that it crosses processes (multiprocessing, a pool) although its class isn't where it says."""
         return _failed_again, self.args, vars(self) or None
+
+
+def _encodable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _failed_again(*args: object) -> ExpectationFailed:
@@ -296,7 +304,7 @@ def _candidate(look: Look, verdicts: Sequence[Verdict]) -> Iterator[str]:
     span = forest.spans[position]
     parent = forest.parent(position)
     place = "" if parent is None else f"in {show(forest.spans[parent].name)}, "
-    yield f"  {span.name}  {look.style.paint(f'({place}{seconds(span.duration)})', 'dim')}"
+    yield f"  {one_line(span.name)}  {look.style.paint(f'({place}{seconds(span.duration)})', 'dim')}"
     told = [verdict for verdict in verdicts if not (verdict.matched and verdict.label == "ended")]
     width = max(len(verdict.label) for verdict in told)
     for verdict in told:
@@ -306,12 +314,12 @@ def _candidate(look: Look, verdicts: Sequence[Verdict]) -> Iterator[str]:
 def verdict_lines(verdict: Verdict, style: Style, lead: str, width: int = 0) -> Iterator[str]:
     """A mark, what was looked at, what it is; and where that isn't as expected, what was."""
     good, bad = style.marks
-    label = verdict.label.ljust(width)
+    label = one_line(verdict.label).ljust(width)
     if verdict.matched:
         actual = clip(verdict.actual, max(style.width - len(lead) - len(label) - 4, 20))
         yield f"{lead}{style.paint(good, 'green')} {label}  {actual}"
         return
-    expected, actual = f"expected {verdict.expected}", f"was {verdict.actual}"
+    expected, actual = f"expected {one_line(verdict.expected)}", f"was {one_line(verdict.actual)}"
     start = f"{lead}{style.paint(bad, 'red')} {label}  "
     if len(lead) + len(label) + len(expected) + len(actual) + 6 <= style.width:
         yield f"{start}{expected}, {actual}"

@@ -11,7 +11,7 @@ from weaver_ai.spans.diff import Edit, difference
 from weaver_ai.spans.expected import Node, TreePattern, text_of
 from weaver_ai.spans.query import Verdict
 from weaver_ai.spans.render import Style, tree_lines
-from weaver_ai.spans.values import clip, show
+from weaver_ai.spans.values import clip, one_line, show
 from weaver_ai.testing.asserting.explain import Look, headline
 
 __all__ = ["mismatch"]
@@ -96,7 +96,7 @@ def _head(look: Look, edit: Edit, lead: str, below: str) -> Iterator[_Row]:
     if edit.position is None:
         yield _Row("-", lead, _expected(edit.node))
         return
-    name = look.forest.spans[edit.position].name
+    name = one_line(look.forest.spans[edit.position].name)
     if edit.kind == "unexpected":
         yield _Row("+", lead, name)
     elif not edit.failed:
@@ -114,7 +114,7 @@ def _expected(node: Node | None) -> str:
 
 
 def _reason(verdict: Verdict, width: int) -> Iterator[str]:
-    expected, actual = f"{verdict.label}: expected {verdict.expected}", f"was {verdict.actual}"
+    expected, actual = one_line(f"{verdict.label}: expected {verdict.expected}"), one_line(f"was {verdict.actual}")
     if len(expected) + len(actual) + 2 <= width:
         yield f"{expected}, {actual}"
     else:

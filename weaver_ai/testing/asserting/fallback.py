@@ -10,6 +10,7 @@ from weaver_ai.spans.model import Span
 from weaver_ai.spans.query import SpanPattern
 from weaver_ai.spans.render import seconds
 from weaver_ai.spans.tree import Forest, key_of
+from weaver_ai.spans.values import one_line
 from weaver_ai.testing.asserting.attempts import as_siblings, attempt_groups
 
 __all__ = ["Backoff", "Fallback", "Retries", "Wait"]
@@ -189,7 +190,7 @@ def _tried(forest: Forest, spans: Sequence[Span]) -> Iterator[str]:
     width = max(len(repr(span.name)) for span in spans)
     for span in spans:
         after = (span.start - spans[0].start) / 1e9
-        error = f"  ERROR {span.status.description or ''}".rstrip() if span.status.code == "error" else ""
+        error = f"  ERROR {one_line(span.status.description or '')}".rstrip() if span.status.code == "error" else ""
         yield f"    +{seconds(after):>6} {span.name!r:{width}}  {seconds(span.duration)}{error}"
 
 
