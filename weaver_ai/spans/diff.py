@@ -3,14 +3,18 @@
 An alignment of each row of expected steps with the row of children, by dynamic programming over
 (step, child). A span that fits costs nothing; one that is missing or unexpected costs 2; a span is
 paired with a step it doesn't fit where that is cheaper. So the cost is 0 exactly where the tree fits.
+
+Wide rows are not searched as thoroughly: what fits at both ends is set aside, a span is compared with
+the steps near its own place only, and a block is tried where spans that fit it begin and end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import lru_cache
+from itertools import accumulate
 from typing import Literal, TypeAlias, final
 
 from weaver_ai.spans.expected import Node, TreePattern
@@ -22,6 +26,10 @@ __all__ = ["Edit", "difference"]
 
 _ALONE = 2.0  # a missing or an unexpected span
 _COMPARED = 300  # children of one span that are aligned; beyond, the first ones stand for all
+_THOROUGH = 1600  # pairs of a step and a child of which each is looked at
+_NEAR = 8  # places from its own at which a span that doesn't fit is compared with a step, in a wide row
+_MARKS = 6  # places at which a block of a wide row is tried to begin and to end
+_OFFERED = 40  # spans, and steps, of a block of which each pair is looked at
 
 
 @final
@@ -45,6 +53,8 @@ class Edit:
 
     def count(self) -> int:
         """How many spans are missing, unexpected or not as expected themselves."""
+        if self.kind == "same":
+            return 0
         own = bool(self.failed) or self.kind in ("missing", "unexpected")
         return own + sum(edit.count() for edit in self.below)
 
@@ -86,35 +96,91 @@ class _Aligner:
         return cost + 0.9 * below[0] / (1 + below[0]), Edit("changed", node, position, failed, below[1])
 
     def _row(self, row: Sequence[Step | Block], children: Sequence[int]) -> _Aligned:
-        """The cheapest alignment; best[i][j] is that of the steps from `i` on with the children from `j` on."""
+        """The cheapest alignment. A required step that fits at the very front belongs there in any case."""
+        front = 0
+        while front < min(len(row), len(children)) and self._is_fit(row[front], children[front]):
+            front += 1
+        back = 0
+        if (len(row) - front) * (len(children) - front) > _THOROUGH:  # where several would do, it might be another
+            most = min(len(row), len(children)) - front
+            while back < most and self._is_fit(row[-1 - back], children[-1 - back]):
+                back += 1
+        cost, between = self._aligned(row[front : len(row) - back], children[front : len(children) - back])
+        fitting = list(zip(row, children, strict=False))[:front]
+        ending = list(zip(row[len(row) - back :], children[len(children) - back :], strict=True))
+        return cost, (*self._same(fitting), *between, *self._same(ending))
+
+    def _is_fit(self, step: Step | Block, position: int) -> bool:
+        return isinstance(step, Step) and step.required and self._fitter.fits(step.node, position)
+
+    def _same(self, pairs: Sequence[tuple[Step | Block, int]]) -> Iterator[Edit]:
+        return (self.pair(step.node, position)[1] for step, position in pairs if isinstance(step, Step))
+
+    def _aligned(self, row: Sequence[Step | Block], children: Sequence[int]) -> _Aligned:
+        """best[i][j] is the cheapest alignment of the steps from `i` on with the children from `j` on."""
         spans = children[:_COMPARED]
+        before = [0, *accumulate(step.least for step in row)]
         best: list[list[_Choice]] = [[]] * (len(row) + 1)
         best[len(row)] = [
             _Choice((len(spans) - j) * _ALONE, j + 1, False, (Edit("unexpected", position=position),))
             for j, position in enumerate(spans)
         ] + [_Choice(0.0, 0, False, ())]
         for i in reversed(range(len(row))):
-            best[i] = self._choices(row[i], spans, best[i + 1])
+            step, first, last = row[i], before[i], len(spans) - before[-1] + before[i + 1]  # where it stands, and ends
+            if isinstance(step, Block):
+                own = {0, min(first, len(spans)), max(last, 0), len(spans)}
+                marks = self._marks(step, spans, own, is_alone=len(row) == 1)
+                best[i] = self._block_choices(step, spans, best[i + 1], marks)
+            else:
+                is_wide = len(row) * len(spans) > _THOROUGH
+                near = {*_around(first), *_around(last - 1)} if is_wide else range(len(spans))
+                best[i] = self._choices(step, spans, best[i + 1], near)
         return best[0][0].cost, tuple(_walk(best))
 
-    def _choices(self, step: Step | Block, spans: Sequence[int], after: list[_Choice]) -> list[_Choice]:
+    def _choices(self, step: Step, spans: Sequence[int], after: list[_Choice], near: Container[int]) -> list[_Choice]:
         choices: list[_Choice] = [_Choice(0.0, 0, False, ())] * (len(spans) + 1)
         for j in reversed(range(len(spans) + 1)):
-            if isinstance(step, Block):
-                options = [self._block(step, spans[j:end], after[end], end) for end in self._ends(step, j, spans)]
-            else:
-                options = self._single(step, j, spans, after, choices)
+            options = self._single(step, j, spans, after, choices, near=near)
             if j < len(spans):
-                alone = Edit("unexpected", position=spans[j])
-                options.append(_Choice(_ALONE + choices[j + 1].cost, j + 1, False, (alone,)))
+                options.append(_alone(spans[j], choices[j + 1], j))
             choices[j] = min(options, key=lambda choice: choice.cost)
         return choices
 
+    def _block_choices(
+        self, block: Block, spans: Sequence[int], after: list[_Choice], marks: Sequence[int]
+    ) -> list[_Choice]:
+        choices: list[_Choice] = [_Choice(0.0, 0, False, ())] * (len(spans) + 1)
+        for j in reversed(range(len(spans) + 1)):
+            starts = j in marks
+            options = [self._block(block, spans[j:end], after[end], end) for end in marks if starts and end >= j]
+            if j < len(spans):
+                options.append(_alone(spans[j], choices[j + 1], j))
+            choices[j] = min(options, key=lambda choice: choice.cost)
+        return choices
+
+    def _marks(self, block: Block, spans: Sequence[int], own: set[int], *, is_alone: bool) -> Sequence[int]:
+        """Where a block may begin and end: anywhere, but few places in a wide row, its `own` among them."""
+        count = len(spans)
+        if (count + 1) * max(len(block.steps), count) <= _THOROUGH // 2:
+            return range(count + 1)
+        if is_alone:
+            return (0, count)
+        fits = [any(self._fitter.fits(step.node, place) for step in block.steps) for place in spans]
+        turns = [j for j in range(1, count) if fits[j] != fits[j - 1]]
+        return sorted(own.union(turns[:_MARKS]))
+
     def _single(
-        self, step: Step, j: int, spans: Sequence[int], after: list[_Choice], same: list[_Choice]
+        self,
+        step: Step,
+        j: int,
+        spans: Sequence[int],
+        after: list[_Choice],
+        same: list[_Choice],
+        *,
+        near: Container[int],
     ) -> list[_Choice]:
         options: list[_Choice] = []
-        if j < len(spans):
+        if j < len(spans) and (j in near or self._fitter.fits(step.node, spans[j])):
             cost, edit = self.pair(step.node, spans[j])
             if step.star:
                 options.append(_Choice(cost + same[j + 1].cost, j + 1, False, (edit,)))
@@ -123,12 +189,6 @@ class _Aligner:
         missing = (Edit("missing", step.node),) if step.required else ()
         options.append(_Choice(len(missing) * _ALONE + after[j].cost, j, True, missing))
         return options
-
-    def _ends(self, block: Block, start: int, spans: Sequence[int]) -> range:
-        """Where a block that starts there may end; long rows are only searched near its natural length."""
-        if len(spans) - start <= 40:  # noqa: PLR2004 # below, every end is tried
-            return range(start, len(spans) + 1)
-        return range(start, min(len(spans), start + len(block.steps) + 4) + 1)
 
     def _block(self, block: Block, spans: Sequence[int], then: _Choice, end: int) -> _Choice:
         cost, edits = self._assigned(block, spans)
@@ -142,12 +202,13 @@ class _Aligner:
             if number is not None:
                 step = block.steps[number] if number < len(block.steps) else None
                 edits[index] = self.pair(step.node if step else self._star(block, spans[index]), spans[index])[1]
-        free = [number for number in range(block.least) if number not in taken]
+        held = set(taken)
+        free = [number for number in range(block.least) if number not in held]
+        unpaired = [index for index, number in enumerate(taken) if number is None]
         offers = sorted(
             (self.pair(block.steps[number].node, spans[index])[0], index, number)
-            for index, pair in enumerate(taken)
-            if pair is None
-            for number in free
+            for index in unpaired[:_OFFERED]
+            for number in free[:_OFFERED]
         )
         total = 0.0
         for cost, index, number in offers:
@@ -175,6 +236,14 @@ class _Choice:
     child: int
     is_past: bool
     edits: tuple[Edit, ...]
+
+
+def _alone(position: int, then: _Choice, j: int) -> _Choice:
+    return _Choice(_ALONE + then.cost, j + 1, False, (Edit("unexpected", position=position),))
+
+
+def _around(place: int) -> range:
+    return range(place - _NEAR, place + _NEAR + 1)
 
 
 def _walk(best: Sequence[Sequence[_Choice]]) -> list[Edit]:
