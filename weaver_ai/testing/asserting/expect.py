@@ -5,15 +5,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Unpack, final
 
 from weaver_ai.spans import Event, Link, Scope, Span, SpanKind, Status
 from weaver_ai.spans.conventions import Cost, Usage, cost_of, tools_of, usage_of
 from weaver_ai.spans.expected import TreePattern
 from weaver_ai.spans.fit import Fitter
-from weaver_ai.spans.model import Attributes
+from weaver_ai.spans.model import Attributes, AttributeValue
 from weaver_ai.spans.query import SpanPattern, find
 from weaver_ai.spans.render import seconds
+from weaver_ai.spans.values import clip
 from weaver_ai.testing.asserting import explain
 from weaver_ai.testing.asserting.explain import ExpectationFailed, Look
 from weaver_ai.testing.asserting.explain_tree import mismatch
@@ -268,6 +270,17 @@ class Trace(Selection):
         return [SpanView(self._seen, position) for position in self._seen.roots or ()]
 
 
+class _Attributes(dict[str, AttributeValue]):
+    def __init__(self, span: Span) -> None:
+        super().__init__(span.attributes)
+        self._name = span.name
+
+    def __missing__(self, key: str) -> AttributeValue:
+        hint = explain.did_you_mean(str(key), list(self))
+        names = clip(", ".join(map(repr, self)), 400) or "none"
+        raise KeyError(f"span {self._name!r} has no attribute {key!r}{f'{hint} It' if hint else '; it'} has: {names}")
+
+
 @final
 class SpanView:
     """A captured span among the others, as all of them were when it was asked for.
@@ -331,7 +344,8 @@ class SpanView:
 
     @property
     def attributes(self) -> Attributes:
-        return self.span.attributes
+        """By name; a KeyError tells which there are."""
+        return MappingProxyType(_Attributes(self.span))
 
     @property
     def events(self) -> tuple[Event, ...]:

@@ -17,6 +17,7 @@ from weaver_ai.spans.values import clip, one_line, show
 __all__ = [
     "ExpectationFailed",
     "Look",
+    "did_you_mean",
     "in_order",
     "many",
     "none_found",
@@ -221,11 +222,11 @@ def guess(look: Look, pattern: SpanPattern) -> str:
         if isinstance(condition, Name) and not find(SpanPattern([condition]), look.forest, look.positions):
             if look.positions is not None and find(pattern, look.forest):
                 return "; it was captured elsewhere"
-            return _did_you_mean(condition.text, [look.forest.spans[place].name for place in look.domain])
+            return did_you_mean(condition.text, [look.forest.spans[place].name for place in look.domain])
     for key in pattern.attributes:
         if not look.forest.having(key):
             keys = {key for place in islice(look.domain, _SCANNED) for key in look.forest.spans[place].attributes}
-            return f"; no span has the attribute {key!r}{_did_you_mean(key, sorted(keys)).replace(';', ',', 1)}"
+            return f"; no span has the attribute {key!r}{did_you_mean(key, sorted(keys)).replace(';', ',', 1)}"
     return ""
 
 
@@ -243,7 +244,8 @@ def _still_open(look: Look, pattern: SpanPattern, after: int = -1) -> str:
     return "" if place is None else f"; {look.forest.spans[place].name!r} is still open"
 
 
-def _did_you_mean(wanted: str, names: Sequence[str]) -> str:
+def did_you_mean(wanted: str, names: Sequence[str]) -> str:
+    """Which of the names is most likely meant, if one is."""
     different = {name.lower(): name for name in names}
     parts = [part for part in wanted.lower().split("*") if part.strip()]
     alike = [name for name in different if parts and all(part in name for part in parts)]

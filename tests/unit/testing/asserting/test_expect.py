@@ -135,7 +135,8 @@ def test_a_view_has_the_fields_of_its_span(desk):
     assert tool.span is desk._look().forest.spans[5]
     for field in ("name", "trace_id", "span_id", "parent_id", "kind", "start", "end", "duration", "is_open", "status"):
         assert getattr(tool, field) == getattr(tool.span, field)
-    for field in ("attributes", "events", "links", "scope", "resource", "sequence"):
+    assert tool.attributes == tool.span.attributes
+    for field in ("events", "links", "scope", "resource", "sequence"):
         assert getattr(tool, field) is getattr(tool.span, field)
     assert tool.status == Status("error", "card declined")
 
@@ -217,3 +218,24 @@ def test_scope_narrows_to_what_began_inside():
     assert act.one("inside").parent == spans.one("before")
     assert not act.one("inside").is_open
     assert names(spans) == ["before", "inside", "innermost", "after"]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "message"),
+    [
+        (
+            {"order.id": 7, "customer": "Ann"},
+            "span 'a' has no attribute 'order_id'; did you mean 'order.id'? It has: 'order.id', 'customer'",
+        ),
+        ({"customer": "Ann"}, "span 'a' has no attribute 'order_id'; it has: 'customer'"),
+        ({}, "span 'a' has no attribute 'order_id'; it has: none"),
+    ],
+)
+def test_an_attribute_that_is_not_there_is_explained(attributes, message):
+    found = Spans(Recorder([make("a", 1, attributes=attributes)])).one("a").attributes
+    with pytest.raises(KeyError) as missing:
+        found["order_id"]
+    assert missing.value.args == (message,)
+    assert found == attributes
+    assert found.get("order_id") is None
+    assert "order_id" not in found
