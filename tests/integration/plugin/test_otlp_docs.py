@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import builtins
 import re
 import shutil
 from pathlib import Path
@@ -17,6 +19,22 @@ BLOCKS = [(match["code"], match["text"]) for match in _BLOCK.finditer(PAGE.read_
 
 def test_the_page_has_its_examples() -> None:
     assert len(BLOCKS) == 4
+
+
+@pytest.mark.parametrize("code", [code for code, _ in BLOCKS], ids=range(1, len(BLOCKS) + 1))
+def test_an_example_has_all_its_imports(code: str) -> None:
+    """The run below has some of its own."""
+    known, used = set(dir(builtins)), set()
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.alias):
+            known.add((node.asname or node.name).partition(".")[0])
+        elif isinstance(node, ast.FunctionDef):
+            known.add(node.name)
+        elif isinstance(node, ast.arg):
+            known.add(node.arg)
+        elif isinstance(node, ast.Name):
+            (used if isinstance(node.ctx, ast.Load) else known).add(node.id)
+    assert used <= known
 
 
 @pytest.mark.parametrize(("code", "text"), BLOCKS, ids=range(1, len(BLOCKS) + 1))
