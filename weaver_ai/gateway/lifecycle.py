@@ -73,6 +73,8 @@ class Lifecycle:
 
     async def _cancel_rest(self, unwind: float) -> int:
         rest = list(self._running)
+        if not rest:  # the last one ended in the tick in which the grace did
+            return 0
         for task in rest:
             task.cancel()
         await asyncio.wait(rest, timeout=unwind)

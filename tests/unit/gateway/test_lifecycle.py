@@ -104,6 +104,18 @@ async def test_a_drain_cancels_what_the_grace_does_not_suffice_for() -> None:
     assert work.unwound
 
 
+async def test_work_that_ends_in_the_tick_in_which_the_grace_does_is_not_cancelled() -> None:
+    lifecycle = Lifecycle()
+    loop = asyncio.get_running_loop()
+    ended = asyncio.create_task(asyncio.Event().wait())
+    with lifecycle.track(ended):
+        draining = asyncio.create_task(lifecycle.drain(0.0))
+        # The grace, which is over at once, cancels the drain in the first tick; the work ends in the same one.
+        loop.call_soon(lifecycle._running.discard, ended)
+        assert await draining == 0
+    ended.cancel()
+
+
 async def test_an_idle_process_drains_at_once() -> None:
     lifecycle = Lifecycle()
     assert await asyncio.wait_for(lifecycle.drain(60), 1) == 0
