@@ -10,8 +10,14 @@ from difflib import get_close_matches
 from typing import Any, Final
 
 from pydantic import JsonValue
+from pydantic_core import SchemaError, SchemaValidator, core_schema
 
-__all__ = ["Reader", "words"]
+__all__ = ["READ_CHARACTERS", "Reader", "words"]
+
+READ_CHARACTERS: Final = 4_000
+"""How much of a text is read: rules and patterns take time that grows with it, faster than it does."""
+_MOST_STEPS: Final = 2_000
+_MOST_REFERENCES: Final = 50
 
 _NUMBER: Final = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w])")
 _WORD: Final = re.compile(r"[a-z0-9]+")
@@ -42,6 +48,15 @@ class _Nothing:
 
 
 _NOTHING: Final = _Nothing()
+_PUNCTUATION: Final = ".,;:!?()[]{}<>\"'`"
+
+
+class _EndlessSchema(Exception):
+    """A schema's references lead back to where they came from, or to more than anyone would fill."""
+
+
+# What a schema that isn't valid makes of code that takes it for one.
+_UNREADABLE: Final = (_EndlessSchema, SchemaError, TypeError, AttributeError, LookupError, ValueError, RecursionError)
 
 
 def words(text: str) -> frozenset[str]:
@@ -53,7 +68,9 @@ def words(text: str) -> frozenset[str]:
 
 @dataclass(slots=True)
 class Reader:
-    """Reads values out of `text`.
+    """Reads values out of the beginning of `text`.
+
+    Schemas come from clients, too: one that isn't valid, or has no end, is one that nothing is found for.
 
     Args:
         text: of the user.
@@ -63,9 +80,19 @@ class Reader:
     text: str
     given: Mapping[str, JsonValue] = field(default_factory=dict)
     _taken: set[int] = field(default_factory=set)
+    _steps: int = 0
+
+    def __post_init__(self) -> None:
+        self.text = self.text[:READ_CHARACTERS]
 
     def arguments(self, schema: Mapping[str, Any]) -> dict[str, JsonValue] | None:
         """Arguments for an object schema, None if the text has no value for a required one."""
+        try:
+            return self._arguments(schema)
+        except _UNREADABLE:
+            return None
+
+    def _arguments(self, schema: Mapping[str, Any]) -> dict[str, JsonValue] | None:
         found: dict[str, JsonValue] = {}
         for name, part in schema.get("properties", {}).items():
             value = self._find(name, _resolved(part, schema), schema)
@@ -77,7 +104,10 @@ class Reader:
 
     def fill(self, schema: Mapping[str, Any], name: str = "") -> JsonValue:
         """A value for any schema: what the text has, else the plainest value that is valid."""
-        return self._fill(name, _resolved(schema, schema), schema)
+        try:
+            return self._fill(name, _resolved(schema, schema), schema)
+        except _UNREADABLE:
+            return {}
 
     def _fill(self, name: str, schema: Mapping[str, Any], root: Mapping[str, Any]) -> JsonValue:
         if "properties" in schema or schema.get("type") == "object":
@@ -99,6 +129,9 @@ class Reader:
         return self._find(name, schema, root)
 
     def _find(self, name: str, schema: Mapping[str, Any], root: Mapping[str, Any]) -> JsonValue | _Nothing:  # noqa: PLR0911 - one return per kind of schema
+        self._steps += 1
+        if self._steps > _MOST_STEPS:
+            raise _EndlessSchema
         if name in self.given:
             return _converted(self.given[name], schema)
         if "const" in schema:
@@ -115,9 +148,7 @@ class Reader:
             case "array":
                 return self._items(name, _resolved(schema.get("items", {}), root), root)
             case "object":
-                nested = Reader(self.text, self.given, self._taken).arguments(
-                    {**schema, "$defs": root.get("$defs", {})}
-                )
+                nested = self._arguments({**schema, "$defs": root.get("$defs", {})})
                 return _NOTHING if not nested else {**nested}
         return _NOTHING
 
@@ -151,8 +182,7 @@ class Reader:
         if (kind := _FORMATS.get(schema.get("format", "email" if "email" in name else ""))) is not None:
             return match[0] if (match := kind[0].search(self.text)) else _NOTHING
         if "pattern" in schema:
-            match = re.search(schema["pattern"].removeprefix("^").removesuffix("$"), self.text)
-            return match[0] if match else _NOTHING
+            return self._of_pattern(schema["pattern"])
         if match := _QUOTED.search(self.text):
             return next(group for group in match.groups() if group is not None)
         for word in re.split(r"[_\W]+", name):
@@ -162,6 +192,13 @@ class Reader:
             if word and named and not _STOP_WORD.fullmatch(named[1].lower()):
                 return named[1].rstrip(".")
         return self.text if words(name) & _FREE_TEXT else _NOTHING
+
+    def _of_pattern(self, pattern: str) -> JsonValue | _Nothing:
+        """The first word that a pattern fits, by an engine whose time no pattern can blow up."""
+        whole = f"^(?:{pattern.removeprefix('^').removesuffix('$')})$"
+        fits = SchemaValidator(core_schema.str_schema(pattern=whole, regex_engine="rust-regex")).isinstance_python
+        candidates = (form for word in self.text.split() for form in (word, word.strip(_PUNCTUATION)))
+        return next((word for word in candidates if word and fits(word)), _NOTHING)
 
     def _choice(self, choices: list[JsonValue]) -> JsonValue | _Nothing:
         said = words(self.text)
@@ -194,7 +231,7 @@ def _is_within(number: float, schema: Mapping[str, Any]) -> bool:
 
 def _resolved(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:
     """The schema behind a reference; the first branch of a union that isn't null."""
-    while True:
+    for _ in range(_MOST_REFERENCES):
         if "$ref" in schema:
             schema = root.get("$defs", {}).get(schema["$ref"].rpartition("/")[2], {})
         elif branches := schema.get("anyOf") or schema.get("oneOf"):
@@ -203,6 +240,7 @@ def _resolved(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str
             schema = schema["allOf"][0]
         else:
             return schema
+    raise _EndlessSchema
 
 
 def _converted(value: JsonValue, schema: Mapping[str, Any]) -> JsonValue:

@@ -36,7 +36,7 @@ from pydantic_ai.tools import ToolDefinition
 from pydantic_ai.usage import RequestUsage
 from pydantic_core import to_json, to_jsonable_python
 
-from weaver_ai.agents.extraction import Reader, words
+from weaver_ai.agents.extraction import READ_CHARACTERS, Reader, words
 
 __all__ = ["OFFLINE_MARK", "OFFLINE_MODEL", "OFFLINE_PROVIDER", "OfflineModel", "OfflineRule", "OfflineRules"]
 
@@ -145,7 +145,7 @@ class OfflineModel(Model):
 
     def _rule(self, text: str) -> tuple[OfflineRule | None, dict[str, JsonValue]]:
         for rule in self._rules.rules:
-            if match := re.search(rule.when, text, re.IGNORECASE):
+            if match := re.search(rule.when, text[:READ_CHARACTERS], re.IGNORECASE):
                 return rule, {name: value for name, value in match.groupdict().items() if value is not None}
         return None, {}
 

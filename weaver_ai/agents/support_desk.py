@@ -63,7 +63,11 @@ technical = weaver.agent(
     description="Knows how the services are, and sends password links.",
     offline=OfflineRules(
         [
-            OfflineRule(when=r"password.*?(?P<email>[\w.+-]+@[\w.-]+\w)", call="send_password_link", reply="{result}"),
+            OfflineRule(
+                when=r"password.{0,200}?(?P<email>[\w.+-]{1,64}@[\w.-]{1,200}\w)",
+                call="send_password_link",
+                reply="{result}",
+            ),
             OfflineRule(when=r"password", reply="Which e-mail address is the account under?"),
             OfflineRule(when=r"(?P<service>checkout|login|shipping)", call="service_status", reply="{result}"),
         ],

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, Field, TypeAdapter
 
-from weaver_ai.agents.extraction import Reader, words
+from weaver_ai.agents.extraction import READ_CHARACTERS, Reader, words
 
 
 def schema(**properties: Any) -> dict[str, Any]:
@@ -130,3 +130,31 @@ def test_the_plainest_value_of_a_schema(kind: dict[str, Any], filled: object) ->
 
 def test_words_are_those_that_matter() -> None:
     assert words("Please look up my ordersOfToday, and the bus!") == {"look", "up", "order", "today", "bus"}
+
+
+NODE = {"type": "object", "properties": {side: {"$ref": "#/$defs/node"} for side in ("left", "right", "up", "down")}}
+HOSTILE: dict[str, dict[str, Any]] = {
+    "a reference to itself": {
+        "properties": {"x": {"$ref": "#/$defs/a"}},
+        "required": ["x"],
+        "$defs": {"a": {"$ref": "#/$defs/a"}},
+    },
+    "a type of itself, four times": {"properties": {"x": {"$ref": "#/$defs/node"}}, "$defs": {"node": NODE}},
+    "a pattern that backtracks": {"properties": {"x": {"type": "string", "pattern": "(a+)+c"}}, "required": ["x"]},
+    "a pattern that is none": {"properties": {"x": {"type": "string", "pattern": "("}}, "required": ["x"]},
+    "properties that are a number": {"properties": 5},
+    "a length that is a word": {"properties": {"x": {"type": "string", "maxLength": "q"}}, "required": ["x"]},
+}
+
+
+@pytest.mark.parametrize("hostile", HOSTILE.values(), ids=HOSTILE)
+def test_a_schema_that_is_not_valid_or_has_no_end_is_one_that_nothing_is_found_for(hostile: dict[str, Any]) -> None:
+    reader = Reader("zap 'x' " + "a" * 60 + "!")
+    assert not reader.arguments(hostile)
+    assert isinstance(Reader("zap " + "a" * 60 + "!").fill({"type": "object", **hostile}), dict)
+
+
+def test_the_beginning_of_a_long_text_is_read() -> None:
+    assert Reader("order 7 " + "x " * READ_CHARACTERS + "refund 12").arguments(
+        {"properties": {"refund": {"type": "integer"}}}
+    ) == {"refund": 7}
