@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
 
@@ -224,7 +224,9 @@ def fields_of(pairs: Any) -> dict[bytes, bytes]:
 
 def _beat(name: str, value: bytes, now: int) -> Beat:
     seen, _, told = value.partition(b" ")
-    return Beat(name=name, age_seconds=max(0.0, (now - int(seen)) / 1_000_000), **from_json(told))
+    known = {field.name for field in fields(Heartbeat)}  # a newer worker may tell more
+    said = {field: value for field, value in from_json(told).items() if field in known}
+    return Beat(name=name, age_seconds=max(0.0, (now - int(seen)) / 1_000_000), **said)
 
 
 def told_of(error: TaskError | None) -> bytes:
