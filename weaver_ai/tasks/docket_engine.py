@@ -255,10 +255,13 @@ class DocketEngine:
 
     async def _accept(self, record: TaskRecord, fingerprint: str, times: Times) -> TaskRecord:
         """Take the task and add its turn, as often as a short outage needs: both have the task's own id."""
+        accepted: TaskRecord | None = None
 
         async def take() -> TaskRecord:
+            nonlocal accepted
             answer = await self._records.accept(record, fingerprint, times, self._queue_size)
             if answer.record is not None:
+                accepted = answer.record
                 await self._turns.add(record.id, answer.groups, times.delay)
                 self._refused = None
                 return answer.record
@@ -268,8 +271,13 @@ class DocketEngine:
                 raise _conflict(record.idempotency_key or "")
             raise await self._full(answer)
 
-        with self._refusals_noted():
-            return await persist(take, _OUTAGE_SECONDS, _OUTAGE_PAUSE)
+        try:
+            with self._refusals_noted():
+                return await persist(take, _OUTAGE_SECONDS, _OUTAGE_PAUSE)
+        except EngineUnavailable:
+            if accepted is None:
+                raise
+            return accepted  # it will run: workers add the turns that are missing
 
     @contextmanager
     def _refusals_noted(self) -> Iterator[None]:

@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from uuid import uuid4
 
 import pytest
+from pydantic_core import from_json, to_json
+from redis.asyncio import Redis
 
 from weaver_ai.errors import EngineUnavailable, QueueFull, TaskNotFound
 from weaver_ai.tasks import TaskContext, TaskError, TaskHandler, TaskOutcome, TaskRequest
@@ -143,6 +145,38 @@ async def test_a_lost_turn_is_made_up_for(engines: Engines, redis_server: RedisS
     worker = engines(echo)
     await worker.start()
     assert (await gateway.result(task.id, timeout_seconds=PATIENCE)).state == "succeeded"
+
+
+async def test_a_task_whose_turn_could_not_be_added_is_accepted_all_the_same(
+    engines: Engines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("weaver_ai.tasks.docket_engine._OUTAGE_SECONDS", 0.1)
+    gateway = engines()
+    await gateway.start()
+
+    async def lost(*_: object) -> None:
+        raise EngineUnavailable("the task engine's Redis is gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(gateway._turns, "add", lost)
+        task = await gateway.submit(wanted())
+    worker = engines(echo)
+    await worker.start()
+    done = await gateway.result(task.id, timeout_seconds=PATIENCE)
+    assert (done.state, done.attempts) == ("succeeded", 1)
+
+
+async def test_a_heartbeat_may_say_more_than_is_known_here(engines: Engines, redis_server: RedisServer) -> None:
+    worker = engines(echo)
+    await worker.start()
+    assert (await worker.health()).state == "ok"
+    async with Redis.from_url(redis_server.url) as redis:
+        (key,) = [key async for key in redis.scan_iter(match="*:workers", _type="hash")]
+        ((name, told),) = (await redis.hgetall(key)).items()
+        at, _, said = told.partition(b" ")
+        newer = {**from_json(said), "temperature": 21}
+        await redis.hset(key, f"{name.decode()}-newer", at + b" " + to_json(newer))
+        assert (await worker.health()).state == "ok"
 
 
 async def test_more_turns_than_tasks_do_no_harm(engines: Engines) -> None:
