@@ -114,6 +114,8 @@ class ProviderFaults(_Edge[Made]):
 
     def timeout(self, phase: Phase = "connect") -> Made:
         """The client's own error for that phase, at once; a controlled clock moves on by the client's limit."""
+        if phase not in (phases := get_args(Phase)):
+            raise ValueError(f"timeout takes a phase of a call, one of {', '.join(phases)}; got {phase!r}")
         return self._of("timeout", phase=phase)
 
     def refused(self) -> Made:
@@ -253,5 +255,5 @@ def _positive(seconds: float) -> float:
 
 def _error_status(code: int) -> int:
     if code not in _CLIENT_ERRORS:
-        raise ValueError(f"a fault's status lies from 400 to 599; got {code}")
+        raise ValueError(f"a fault's status lies from 400 to 599; got {code!r}")
     return code

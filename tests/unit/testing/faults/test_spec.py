@@ -27,6 +27,11 @@ def test_a_fault_is_named_by_what_it_is(spec, id_):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
+        (
+            lambda: fault.openai.timeout("conect"),
+            "timeout takes a phase of a call, one of connect, read, write, pool; got 'conect'",
+        ),
+        (lambda: fault.openai.status("429"), "a fault's status lies from 400 to 599; got '429'"),
         (lambda: fault.openai.status(200), "a fault's status lies from 400 to 599; got 200"),
         (lambda: fault.exporter.rejects(302), "a fault's status lies from 400 to 599; got 302"),
         (lambda: fault.redis.slow(0), "slow takes a number of seconds above 0; got 0"),
