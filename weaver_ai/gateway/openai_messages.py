@@ -211,7 +211,7 @@ def _response_parts(message: AssistantMessage) -> Iterator[ModelResponsePart]:
 def _arguments(text: str) -> str:
     try:
         is_object = isinstance(json.loads(text or "{}"), dict)
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter where brackets are nested too deeply to be read
         is_object = False
     if not is_object:
         raise InvalidInput("messages: the arguments of a tool call must be a JSON object")

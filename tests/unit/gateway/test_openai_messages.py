@@ -310,7 +310,7 @@ def test_what_cannot_be_answered_is_refused(messages: list[Any], options: dict[s
     assert caught.value.message.startswith(says)
 
 
-@pytest.mark.parametrize("arguments", ["[1]", "{", '"x"'])
+@pytest.mark.parametrize("arguments", ["[1]", "{", '"x"', "[" * 100_000], ids=["list", "half", "text", "deep"])
 def test_arguments_that_are_no_object_are_refused(arguments: str) -> None:
     call = {**CALL, "tool_calls": [{"id": "c-1", "function": {"name": "weather", "arguments": arguments}}]}
     with pytest.raises(InvalidInput, match="the arguments of a tool call must be a JSON object"):
