@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from tests.fixtures.traced import Trace
 from tests.integration.cluster.conftest import PATIENCE, Cluster, in_background
 from tests.integration.service import sse
 
@@ -267,21 +266,3 @@ def test_what_no_worker_serves_waits_for_one_that_does(cluster: Cluster) -> None
     cluster.start_worker()
     assert cluster.finished(task_id)["state"] == "succeeded"
     cluster.kill(partial)
-
-
-def test_it_is_one_trace_across_the_processes(cluster: Cluster) -> None:
-    trace = Trace(cluster.receiver)
-    body = {"capability": "chore", "input": {"name": "traced"}}
-    response = cluster.gateway.post("/v1/tasks", body, headers={"traceparent": trace.traceparent})
-    task = cluster.finished(response.json()["task_id"])
-    spans = trace.wait_for("task chore")
-    names = {span.name: span for span in spans}
-    submit, consumer, workflow = names["submit chore"], names["task chore"], names["workflow chore"]
-    assert task["trace_id"] == trace.trace_id
-    assert (submit.kind, consumer.kind) == ("producer", "consumer")
-    assert submit.parent_id == names["POST /v1/tasks"].span_id
-    assert consumer.parent_id == submit.span_id
-    assert workflow.parent_id == consumer.span_id
-    assert consumer.resource["process.pid"] != submit.resource["process.pid"]
-    docket_s = [span.name for span in spans if span.scope.name.startswith("docket")]
-    assert docket_s == []
