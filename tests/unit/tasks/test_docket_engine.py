@@ -5,38 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from uuid import uuid4
 
 import pytest
 from pydantic_core import from_json, to_json
 from redis.asyncio import Redis
 
+from tests.unit.tasks.conftest import Engines
 from weaver_ai.errors import EngineUnavailable, QueueFull, TaskNotFound
-from weaver_ai.tasks import TaskContext, TaskError, TaskHandler, TaskOutcome, TaskRequest
+from weaver_ai.tasks import TaskContext, TaskError, TaskOutcome, TaskRequest
 from weaver_ai.tasks.docket_engine import DocketEngine
 from weaver_ai.testing.fakes.redis.real import RedisServer
 
 pytest_plugins = ["tests.fixtures.redis_server"]
 
 PATIENCE = 15.0
-LEASE = 0.6
-Engines = Callable[..., DocketEngine]
-
-
-@pytest.fixture
-async def engines(redis_server: RedisServer) -> AsyncIterator[Engines]:
-    """Engines of one service, as several processes would have them."""
-    prefix = f"test-{uuid4().hex}"
-    made: list[DocketEngine] = []
-
-    def make(handler: TaskHandler | None = None, **options: object) -> DocketEngine:
-        engine = DocketEngine(redis_server.url, handler, prefix=prefix, lease_seconds=LEASE, **options)
-        made.append(engine)
-        return engine
-
-    yield make
-    for engine in made:
-        await engine.aclose()
 
 
 async def echo(context: TaskContext) -> TaskOutcome:

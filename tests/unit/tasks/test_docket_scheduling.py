@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
-from uuid import uuid4
 
 import pytest
 
-from tests.unit.tasks.test_docket_engine import LEASE, PATIENCE, Engines, dying, echo, forever, until, wanted
+from tests.unit.tasks.conftest import Engines
+from tests.unit.tasks.test_docket_engine import PATIENCE, dying, echo, forever, until, wanted
 from weaver_ai.errors import ProviderUnavailable
 from weaver_ai.tasks import Retry, TaskContext, TaskHandler, TaskOutcome, TaskPolicy, TaskRequest
 from weaver_ai.tasks.docket_engine import DocketEngine
@@ -17,22 +16,6 @@ from weaver_ai.tasks.worker import TaskWorker
 from weaver_ai.testing.fakes.redis.real import RedisServer
 
 pytest_plugins = ["tests.fixtures.redis_server"]
-
-
-@pytest.fixture
-async def engines(redis_server: RedisServer) -> AsyncIterator[Engines]:
-    """Engines of one service, as several processes would have them."""
-    prefix = f"test-{uuid4().hex}"
-    made: list[DocketEngine] = []
-
-    def make(handler: TaskHandler | None = None, **options: object) -> DocketEngine:
-        engine = DocketEngine(redis_server.url, handler, prefix=prefix, lease_seconds=LEASE, **options)
-        made.append(engine)
-        return engine
-
-    yield make
-    for engine in made:
-        await engine.aclose()
 
 
 @pytest.fixture
