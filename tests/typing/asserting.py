@@ -74,6 +74,8 @@ def test_types_of_a_view(view: SpanView) -> None:
     assert_type(view.name, str)
     assert_type(view.duration, float | None)
     assert_type(view.status, Status)
+    assert_type(view.status == "error", bool)
+    assert_type(view.status != "ok" and view.status.code != "ok", bool)
     assert_type(view.attributes, Mapping[str, AttributeValue])
     assert_type(view.events, tuple[Event, ...])
     assert_type(view.parent, SpanView | None)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from types import MappingProxyType
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 __all__ = ["AttributeValue", "Attributes", "Event", "Link", "Scope", "Span", "SpanKind", "Status", "StatusCode"]
 
@@ -29,10 +30,36 @@ def _no_attributes() -> Attributes:  # before 3.12 a mappingproxy has no hash, s
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How the span ended; `description` is only ever set on an error."""
+    """How the span ended; `description` is only ever set on an error.
+
+    Equal to its code as well: `span.status == "error"`, or OpenTelemetry's `StatusCode.ERROR`.
+
+    Raises:
+        ValueError: it is compared with a string that is no code; `!=` would hold for every span.
+    """
 
     code: StatusCode = "unset"
     description: str | None = None
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Status):
+            return (self.code, self.description) == (other.code, other.description)
+        if isinstance(other, str):
+            return self.code == _status_code(other)
+        if isinstance(other, Enum) and type(other).__name__ == "StatusCode":
+            return self.code == other.name.lower()
+        return NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.code)
+
+
+def _status_code(text: str) -> str:
+    codes: tuple[str, ...] = get_args(StatusCode)
+    if text in codes:
+        return text
+    hint = f"did you mean {text.lower()!r}?" if text.lower() in codes else f"it is one of {', '.join(codes)}"
+    raise ValueError(f"there is no status {text!r}; {hint}")
 
 
 @dataclass(frozen=True, slots=True)

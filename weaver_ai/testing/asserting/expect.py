@@ -340,6 +340,7 @@ class SpanView:
 
     @property
     def status(self) -> Status:
+        """Compared with "error", "ok" or "unset", it is its code."""
         return self.span.status
 
     @property
