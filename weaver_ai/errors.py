@@ -68,15 +68,14 @@ class SettingsError(WeaverError):
 
 
 class MissingExtra(WeaverError):
-    """A feature was asked for whose optional dependencies aren't installed."""
+    """A feature was asked for whose optional dependencies aren't installed; `beside`: an extra to install with it."""
 
     code = "missing-extra"
     title = "Optional dependency missing"
 
-    def __init__(self, feature: str, extra: str) -> None:
-        super().__init__(
-            f"{feature} needs the extra {extra!r}: pip install 'weaver-ai[{extra}]'",
-        )
+    def __init__(self, feature: str, extra: str, *, beside: str | None = None) -> None:
+        extras = extra if beside is None else f"{beside},{extra}"
+        super().__init__(f"{feature} needs the extra {extra!r}: pip install 'weaver-ai[{extras}]'")
         self.extra = extra
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Generator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -192,14 +192,8 @@ def weaver_cluster(_weaver_cluster: Cluster) -> Cluster:
 @pytest.fixture
 def providers(request: pytest.FixtureRequest) -> Generator[Providers, None, None]:
     """OpenAI and Anthropic in memory, for httpx and httpx2; no other request leaves the process."""
-    try:
+    with _extra_of("providers", "anyio", "httpx", "pytest_httpx2", "respx"):
         from weaver_ai.testing.fakes.providers.fixture import open_providers
-    except ModuleNotFoundError as error:
-        if error.name not in {"httpx", "httpx2", "pytest_httpx2", "respx"}:
-            raise
-        from weaver_ai.errors import MissingExtra
-
-        pytest.fail(str(MissingExtra("the fixture 'providers'", "testing")), pytrace=False)
     with open_providers(request.config) as opened:
         yield opened
 
@@ -245,14 +239,8 @@ def armed_fault(request: pytest.FixtureRequest) -> Fault:
 @pytest.fixture
 def fake_redis(request: pytest.FixtureRequest) -> Generator[TestRedis, None, None]:
     """The one Redis that every redis-py client of the process talks to; a real server with `--weaver-redis=real`."""
-    try:
+    with _extra_of("fake_redis", "fakeredis", "redis"):
         from weaver_ai.testing.fakes.redis.fixture import open_redis
-    except ModuleNotFoundError as error:
-        if error.name not in {"fakeredis", "redis"}:
-            raise
-        from weaver_ai.errors import MissingExtra
-
-        pytest.fail(str(MissingExtra("the fixture 'fake_redis'", "testing")), pytrace=False)
     with open_redis(request.config) as opened:
         yield opened
 
@@ -260,6 +248,8 @@ def fake_redis(request: pytest.FixtureRequest) -> Generator[TestRedis, None, Non
 @pytest.fixture
 def frozen_clock() -> Generator[ControlledClock, None, None]:
     """Time stands still in this test; it moves by `advance` and by sleeping, which costs no time."""
+    with _extra_of("frozen_clock", "time_machine", "_time_machine"):
+        import time_machine  # noqa: F401
     from weaver_ai.testing.faults.clock import frozen
 
     with frozen() as clock:
@@ -269,6 +259,8 @@ def frozen_clock() -> Generator[ControlledClock, None, None]:
 @pytest.fixture
 def skewed_clock() -> Generator[Callable[[float], None], None, None]:
     """Let the wall clock be wrong by that many seconds: `skewed_clock(-3600)`; the test's end puts it right."""
+    with _extra_of("skewed_clock", "time_machine", "_time_machine"):
+        import time_machine  # noqa: F401
     from weaver_ai.testing.faults.clock import skewed
 
     with ExitStack() as stack:
@@ -291,6 +283,19 @@ def no_extra() -> Generator[Callable[[str], None], None, None]:
 
     with ExitStack() as stack:
         yield lambda name: stack.enter_context(without_extra(name))
+
+
+@contextmanager
+def _extra_of(fixture: str, *modules: str) -> Generator[None, None, None]:
+    """Where one of these modules can't be imported, say what to install."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name not in modules:
+            raise
+        from weaver_ai.errors import MissingExtra
+
+        pytest.fail(str(MissingExtra(f"the fixture {fixture!r}", "fakes", beside="testing")), pytrace=False)
 
 
 def _asked(item: pytest.Item) -> frozenset[str]:

@@ -28,7 +28,8 @@ _EXTRAS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "gateway": (("fastapi", "fastapi"), ("uvicorn", "uvicorn"), ("pydantic_ai", "pydantic-ai-slim")),
     "logfire": (("logfire", "logfire"),),
     "redis": (("redis", "redis"), ("docket", "pydocket")),
-    "testing": (("fakeredis", "fakeredis"), ("respx", "respx")),
+    "testing": (("pytest", "pytest"),),
+    "fakes": (("fakeredis", "fakeredis"), ("respx", "respx"), ("time_machine", "time-machine")),
 }
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 

@@ -169,7 +169,7 @@ def test_without_the_extra_it_says_which(run: Run) -> None:
     )
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(
-        ["the fixture 'fake_redis' needs the extra 'testing': pip install 'weaver-ai[[]testing]'"]
+        ["the fixture 'fake_redis' needs the extra 'fakes': pip install 'weaver-ai[[]testing,fakes]'"]
     )
 
 

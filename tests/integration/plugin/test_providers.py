@@ -215,7 +215,7 @@ def test_without_the_extra_the_fixture_says_which(run: Any) -> None:
     )
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
-        ["the fixture 'providers' needs the extra 'testing': pip install 'weaver-ai[[]testing[]]'"]
+        ["the fixture 'providers' needs the extra 'fakes': pip install 'weaver-ai[[]testing,fakes]'"]
     )
 
 

@@ -142,7 +142,7 @@ def frozen(*, sleeps: bool = True) -> Iterator[ControlledClock]:
     """Stop the clock until the block ends.
 
     Raises:
-        MissingExtra: time-machine isn't installed, which the extra `testing` brings.
+        MissingExtra: time-machine isn't installed, which the extra `fakes` brings.
     """
     clock = ControlledClock(sleeps=sleeps)
     real = time.monotonic
@@ -193,5 +193,5 @@ def _journey(*, tick: bool) -> travel:
     except ModuleNotFoundError as error:
         if error.name not in {"time_machine", "_time_machine"}:
             raise
-        raise MissingExtra("a frozen or skewed clock", "testing") from None
+        raise MissingExtra("a frozen or skewed clock", "fakes", beside="testing") from None
     return time_machine.travel(0, tick=tick)

@@ -46,7 +46,7 @@ def test_it_comes_back_after_an_error():
 
 def test_the_extras_are_those_of_the_project():
     found = extras()
-    assert {"gateway", "logfire", "redis", "testing"} <= set(found)
+    assert {"fakes", "gateway", "logfire", "redis", "testing"} <= set(found)
     assert set(found["redis"]) == {"opentelemetry-instrumentation-redis", "pydocket", "redis"}
 
 

@@ -348,7 +348,7 @@ def test_without_the_extra_it_says_which(controlled_clock):
     with without("time_machine"), pytest.raises(MissingExtra) as missing, controlled_clock():
         pass
     assert missing.value.message == (
-        "a frozen or skewed clock needs the extra 'testing': pip install 'weaver-ai[testing]'"
+        "a frozen or skewed clock needs the extra 'fakes': pip install 'weaver-ai[testing,fakes]'"
     )
     assert controlled() is None
 
