@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict, Unpack, final, 
 from weaver_ai.spans import Scope, Span
 from weaver_ai.spans.values import MISSING, show
 from weaver_ai.testing.asserting.keywords import known, one_of
+from weaver_ai.testing.asserting.promises import Promise, Promises
 from weaver_ai.testing.asserting.signals import (
     Condition,
     Eventually,
@@ -76,8 +77,8 @@ class Logs(Signal[Log]):
 
     noun = "log"
 
-    def __init__(self, recording: Recording) -> None:
-        super().__init__(recording.subscribe_to_all)
+    def __init__(self, recording: Recording, *, promises: Promises | None = None) -> None:
+        super().__init__(recording.subscribe_to_all, promises)
         self._recording = recording
 
     def one(
@@ -141,26 +142,29 @@ class Logs(Signal[Log]):
 class LogsEventually(Eventually[Log]):
     """`await logs.eventually.one(...)`; `logs.eventually(timeout=30)` waits longer than five seconds."""
 
-    async def one(
+    def one(
         self, body: Text | None = None, attributes: Mapping[str, object] | None = None, **conditions: Unpack[Conditions]
-    ) -> Log:
+    ) -> Promise[Log]:
         """The log that is so, once it is written; fails at once when there are several."""
         __tracebackhide__ = True
-        return await self._come(self._one(_asked("eventually.one", body, attributes, conditions)))
+        asked = _asked("eventually.one", body, attributes, conditions)
+        return self._promise("one", asked, self._one(asked))
 
-    async def first(
+    def first(
         self, body: Text | None = None, attributes: Mapping[str, object] | None = None, **conditions: Unpack[Conditions]
-    ) -> Log:
+    ) -> Promise[Log]:
         """The earliest that is so, as soon as there is one."""
         __tracebackhide__ = True
-        return (await self._come(self._some(_asked("eventually.first", body, attributes, conditions))))[0]
+        asked = _asked("eventually.first", body, attributes, conditions)
+        return self._promise("first", asked, self._first(asked))
 
-    async def some(
+    def some(
         self, body: Text | None = None, attributes: Mapping[str, object] | None = None, **conditions: Unpack[Conditions]
-    ) -> list[Log]:
+    ) -> Promise[list[Log]]:
         """Those that are so, as soon as there is one."""
         __tracebackhide__ = True
-        return await self._come(self._some(_asked("eventually.some", body, attributes, conditions)))
+        asked = _asked("eventually.some", body, attributes, conditions)
+        return self._promise("some", asked, self._some(asked))
 
 
 @final
@@ -179,7 +183,7 @@ class LogsWaiting(Waiting[Log]):
     ) -> Log:
         """The earliest that is so, as soon as there is one."""
         __tracebackhide__ = True
-        return self._come(self._some(_asked("wait.first", body, attributes, conditions)))[0]
+        return self._come(self._first(_asked("wait.first", body, attributes, conditions)))
 
     def some(
         self, body: Text | None = None, attributes: Mapping[str, object] | None = None, **conditions: Unpack[Conditions]

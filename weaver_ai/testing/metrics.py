@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, final
 
 from weaver_ai.spans import Scope
 from weaver_ai.spans.values import show
+from weaver_ai.testing.asserting.promises import Promise, Promises
 from weaver_ai.testing.asserting.signals import (
     Condition,
     Eventually,
@@ -85,8 +86,8 @@ class Metrics(Signal[Metric]):
 
     noun = "metric"
 
-    def __init__(self, recording: Recording) -> None:
-        super().__init__(recording.subscribe_to_all)
+    def __init__(self, recording: Recording, *, promises: Promises | None = None) -> None:
+        super().__init__(recording.subscribe_to_all, promises)
         self._recording = recording
         self._before = {_key(measurement): measurement.value for measurement in observe()}
 
@@ -168,26 +169,29 @@ class MetricsEventually(Eventually[Metric]):
     is recorded, and at the end.
     """
 
-    async def one(
+    def one(
         self, name: Text, attributes: Mapping[str, object] | None = None, *, value: Value | None = None
-    ) -> Metric:
+    ) -> Promise[Metric]:
         """The series that is so, once it is; fails at once when there are several."""
         __tracebackhide__ = True
-        return await self._come(self._one(_asked("eventually.one", name, attributes, value)))
+        asked = _asked("eventually.one", name, attributes, value)
+        return self._promise("one", asked, self._one(asked))
 
-    async def first(
+    def first(
         self, name: Text, attributes: Mapping[str, object] | None = None, *, value: Value | None = None
-    ) -> Metric:
+    ) -> Promise[Metric]:
         """The series that was measured first, as soon as one is so."""
         __tracebackhide__ = True
-        return (await self._come(self._some(_asked("eventually.first", name, attributes, value))))[0]
+        asked = _asked("eventually.first", name, attributes, value)
+        return self._promise("first", asked, self._first(asked))
 
-    async def some(
+    def some(
         self, name: Text, attributes: Mapping[str, object] | None = None, *, value: Value | None = None
-    ) -> list[Metric]:
+    ) -> Promise[list[Metric]]:
         """The series that are so, as soon as there is one."""
         __tracebackhide__ = True
-        return await self._come(self._some(_asked("eventually.some", name, attributes, value)))
+        asked = _asked("eventually.some", name, attributes, value)
+        return self._promise("some", asked, self._some(asked))
 
 
 @final
@@ -204,7 +208,7 @@ class MetricsWaiting(Waiting[Metric]):
     ) -> Metric:
         """The series that was measured first, as soon as one is so."""
         __tracebackhide__ = True
-        return self._come(self._some(_asked("wait.first", name, attributes, value)))[0]
+        return self._come(self._first(_asked("wait.first", name, attributes, value)))
 
     def some(
         self, name: Text, attributes: Mapping[str, object] | None = None, *, value: Value | None = None

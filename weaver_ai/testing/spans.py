@@ -10,6 +10,7 @@ from weaver_ai.spans.render import Style
 from weaver_ai.spans.tree import Forest
 from weaver_ai.testing.asserting.expect import Selection
 from weaver_ai.testing.asserting.explain import Look
+from weaver_ai.testing.asserting.promises import Promises
 from weaver_ai.testing.asserting.source import Source
 from weaver_ai.testing.asserting.waiting import Eventually, Waiting
 
@@ -24,11 +25,15 @@ class Spans(Selection):
         source: what records; asked again whenever its version grew.
         timeout: seconds that `eventually`, `wait` and `settle` wait unless they are told otherwise.
         colour: colour the messages (ANSI); False in CI.
+        promises: where what `eventually` gives is noted until it is awaited.
     """
 
-    def __init__(self, source: Source, *, timeout: float = 5.0, colour: bool = False) -> None:
+    def __init__(
+        self, source: Source, *, timeout: float = 5.0, colour: bool = False, promises: Promises | None = None
+    ) -> None:
         self._source = source
         self._timeout = timeout
+        self._promises = promises or Promises()
         self._style = Style(width=96, colour=colour)
         self._known: tuple[int, Forest] | None = None
         self._began: tuple[int, int | None] | None = None
@@ -36,7 +41,7 @@ class Spans(Selection):
     @property
     def eventually(self) -> Eventually:
         """The verbs that wait, for async tests: `await spans.eventually.one("publish *")`."""
-        return Eventually(self._look, self._source, self._timeout)
+        return Eventually(self._look, self._source, self._timeout, self._promises)
 
     @property
     def wait(self) -> Waiting:
@@ -57,7 +62,7 @@ class Spans(Selection):
     @contextmanager
     def scope(self) -> Iterator[Spans]:
         """Only the spans that begin inside: `with spans.scope() as act: ...; act.one("POST *")`."""
-        inner = Spans(self._source, timeout=self._timeout, colour=self._style.colour)
+        inner = Spans(self._source, timeout=self._timeout, colour=self._style.colour, promises=self._promises)
         first = self._source.next_sequence
         inner._began = first, None
         try:

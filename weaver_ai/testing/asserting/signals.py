@@ -11,6 +11,7 @@ from typing import Generic, Self, TypeAlias, TypeVar
 from weaver_ai.spans.values import MISSING, clip, matches, show
 from weaver_ai.testing.asserting.explain import ExpectationFailed
 from weaver_ai.testing.asserting.keywords import attributes_of
+from weaver_ai.testing.asserting.promises import Promise, Promises
 from weaver_ai.testing.asserting.source import Subscribe
 from weaver_ai.testing.asserting.wish import Wish, await_for, block_for
 
@@ -66,12 +67,14 @@ class Signal(ABC, Generic[T]):
 
     Args:
         subscribe: to whatever can change an answer.
+        promises: where what `eventually` gives is noted until it is awaited.
     """
 
     noun: str
 
-    def __init__(self, subscribe: Subscribe) -> None:
+    def __init__(self, subscribe: Subscribe, promises: Promises | None = None) -> None:
         self._subscribe = subscribe
+        self._promises = promises or Promises()
 
     @abstractmethod
     def _items(self) -> Sequence[T]:
@@ -146,6 +149,9 @@ class _Wishes(Generic[T]):
 
         return Wish(attempt, lambda: self._missed("one", asked))
 
+    def _first(self, asked: Asked[T]) -> Wish[T]:
+        return Wish(lambda: next(iter(self._signal._find(asked)), None), lambda: self._missed("at least one", asked))
+
     def _some(self, asked: Asked[T]) -> Wish[list[T]]:
         return Wish(lambda: self._signal._find(asked) or None, lambda: self._missed("at least one", asked))
 
@@ -154,11 +160,19 @@ class _Wishes(Generic[T]):
 
 
 class Eventually(_Wishes[T]):
-    """`await` the verbs in a test that asyncio, anyio or trio runs; the loop goes on meanwhile."""
+    """`await` the verbs in a test that asyncio, anyio or trio runs; the loop goes on meanwhile.
 
-    async def _come(self, wish: Wish[Found]) -> Found:
-        __tracebackhide__ = True
-        return await await_for(wish, self._signal._subscribe, self._timeout)
+    A question that is never awaited fails the test.
+    """
+
+    def _promise(self, verb: str, asked: Asked[T], wish: Wish[Found]) -> Promise[Found]:
+        signal = self._signal
+
+        async def answer() -> Found:
+            __tracebackhide__ = True
+            return await await_for(wish, signal._subscribe, self._timeout)
+
+        return signal._promises.make(f"{signal.noun}s", verb, clip(", ".join(map(str, asked)), 120), answer)
 
 
 class Waiting(_Wishes[T]):

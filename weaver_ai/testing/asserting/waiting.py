@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Self, TypeVar, Unpack, final
+from typing import TypeVar, Unpack, final
 
 from weaver_ai.spans.conditions import Ended
 from weaver_ai.spans.query import SpanPattern, find
+from weaver_ai.spans.values import clip
 from weaver_ai.testing.asserting import explain
 from weaver_ai.testing.asserting.alarm import until, until_async
 from weaver_ai.testing.asserting.expect import SpanView, earliest_in_order, required
 from weaver_ai.testing.asserting.explain import ExpectationFailed, Look
 from weaver_ai.testing.asserting.match import Conditions, Expected, What, pattern_of
+from weaver_ai.testing.asserting.promises import Promise, Promises
 from weaver_ai.testing.asserting.source import Source
 from weaver_ai.testing.asserting.wish import Wish, await_for, block_for
 
@@ -24,18 +26,12 @@ Found = TypeVar("Found")
 
 
 class _Wishes:
-    """What the two ways of waiting share. Only spans that have ended count, unless the question says `open`.
-
-    Calling it gives the same verbs with another timeout: `spans.eventually(timeout=30).one(...)`.
-    """
+    """What the two ways of waiting share. Only spans that have ended count, unless the question says `open`."""
 
     def __init__(self, look: Callable[[], Look], source: Source, timeout: float) -> None:
         self._look = look
         self._source = source
         self._timeout = timeout
-
-    def __call__(self, timeout: float) -> Self:
-        return type(self)(self._look, self._source, timeout)
 
     def _one(self, pattern: SpanPattern, verb: str) -> Wish[SpanView]:
         def attempt() -> SpanView | None:
@@ -54,11 +50,14 @@ class _Wishes:
 
         return Wish(attempt, lambda: self._missed(pattern, verb))
 
-    def _in_order(self, names: Sequence[What], verb: str) -> Wish[list[SpanView]]:
-        if not names:
-            raise TypeError(f"{verb}() needs a name")
-        patterns = [_ended(required(verb, name)) for name in names]
+    def _first(self, pattern: SpanPattern, verb: str) -> Wish[SpanView]:
+        def attempt() -> SpanView | None:
+            look = self._look()
+            return next((SpanView(look, position) for position in find(pattern, look.forest, look.positions)), None)
 
+        return Wish(attempt, lambda: self._missed(pattern, verb))
+
+    def _in_order(self, patterns: Sequence[SpanPattern], verb: str) -> Wish[list[SpanView]]:
         def attempt() -> list[SpanView] | None:
             look = self._look()
             found = earliest_in_order(look, patterns)
@@ -93,6 +92,12 @@ def _asked(verb: str, name: What | None, attributes: Mapping[str, Expected] | No
     return _ended(pattern)
 
 
+def _in_turn(names: Sequence[What], verb: str) -> list[SpanPattern]:
+    if not names:
+        raise TypeError(f"{verb}() needs a name")
+    return [_ended(required(verb, name)) for name in names]
+
+
 def _ended(pattern: SpanPattern) -> SpanPattern:
     if any(condition.label == "open" for condition in pattern.conditions):
         return pattern
@@ -101,53 +106,72 @@ def _ended(pattern: SpanPattern) -> SpanPattern:
 
 @final
 class Eventually(_Wishes):
-    """`await` them in a test that asyncio, anyio or trio runs; the loop goes on meanwhile."""
+    """`await` them in a test that asyncio, anyio or trio runs; the loop goes on meanwhile.
 
-    async def one(
+    A question that is never awaited fails the test.
+    """
+
+    def __init__(self, look: Callable[[], Look], source: Source, timeout: float, promises: Promises) -> None:
+        super().__init__(look, source, timeout)
+        self._promises = promises
+
+    def __call__(self, timeout: float) -> Eventually:
+        """The same verbs with another timeout: `spans.eventually(timeout=30).one(...)`."""
+        return Eventually(self._look, self._source, timeout, self._promises)
+
+    def one(
         self,
         name: What | None = None,
         attributes: Mapping[str, Expected] | None = None,
         **conditions: Unpack[Conditions],
-    ) -> SpanView:
+    ) -> Promise[SpanView]:
         """The span that matches, when it has ended; fails at once when several match."""
         __tracebackhide__ = True
-        verb = "eventually.one"
-        return await self._come(self._one(_asked(verb, name, attributes, conditions), verb))
+        pattern = _asked("eventually.one", name, attributes, conditions)
+        return self._promise("one", pattern.asked(), self._one(pattern, "eventually.one"))
 
-    async def some(
+    def some(
         self,
         name: What | None = None,
         attributes: Mapping[str, Expected] | None = None,
         **conditions: Unpack[Conditions],
-    ) -> list[SpanView]:
+    ) -> Promise[list[SpanView]]:
         """The spans that match, as soon as there is one that has ended."""
         __tracebackhide__ = True
-        verb = "eventually.some"
-        return await self._come(self._some(_asked(verb, name, attributes, conditions), verb))
+        pattern = _asked("eventually.some", name, attributes, conditions)
+        return self._promise("some", pattern.asked(), self._some(pattern, "eventually.some"))
 
-    async def first(
+    def first(
         self,
         name: What | None = None,
         attributes: Mapping[str, Expected] | None = None,
         **conditions: Unpack[Conditions],
-    ) -> SpanView:
+    ) -> Promise[SpanView]:
         """The earliest of the spans that match, as soon as there is one that has ended."""
         __tracebackhide__ = True
-        verb = "eventually.first"
-        return (await self._come(self._some(_asked(verb, name, attributes, conditions), verb)))[0]
+        pattern = _asked("eventually.first", name, attributes, conditions)
+        return self._promise("first", pattern.asked(), self._first(pattern, "eventually.first"))
 
-    async def in_order(self, *names: What) -> list[SpanView]:
+    def in_order(self, *names: What) -> Promise[list[SpanView]]:
         """As `in_order`, when all of them have ended."""
         __tracebackhide__ = True
-        return await self._come(self._in_order(names, "eventually.in_order"))
+        patterns = _in_turn(names, "eventually.in_order")
+        asked = ", ".join(pattern.asked() for pattern in patterns)
+        return self._promise("in_order", asked, self._in_order(patterns, "eventually.in_order"))
 
-    async def settle(self) -> None:
+    def settle(self) -> Promise[None]:
         """No span is open, and none has begun or ended for a moment."""
+        return self._promises.make("spans", "settle", "", self._settled)
+
+    async def _settled(self) -> None:
         __tracebackhide__ = True
         deadline = time.monotonic() + self._timeout
         await self._come(self._closed())
         while await until_async(self._source.subscribe, self._stirs(), _QUIET) and time.monotonic() < deadline:
             await self._come(self._closed())
+
+    def _promise(self, verb: str, asked: str, wish: Wish[Found]) -> Promise[Found]:
+        return self._promises.make("spans", verb, clip(asked, 120), lambda: self._come(wish))
 
     async def _come(self, wish: Wish[Found]) -> Found:
         __tracebackhide__ = True
@@ -157,6 +181,10 @@ class Eventually(_Wishes):
 @final
 class Waiting(_Wishes):
     """They block the thread: for tests whose spans end in other threads or processes."""
+
+    def __call__(self, timeout: float) -> Waiting:
+        """The same verbs with another timeout: `spans.wait(30).one(...)`."""
+        return Waiting(self._look, self._source, timeout)
 
     def one(
         self,
@@ -186,12 +214,12 @@ class Waiting(_Wishes):
     ) -> SpanView:
         """The earliest of the spans that match, as soon as there is one that has ended."""
         __tracebackhide__ = True
-        return self._come(self._some(_asked("wait.first", name, attributes, conditions), "wait.first"))[0]
+        return self._come(self._first(_asked("wait.first", name, attributes, conditions), "wait.first"))
 
     def in_order(self, *names: What) -> list[SpanView]:
         """As `in_order`, when all of them have ended."""
         __tracebackhide__ = True
-        return self._come(self._in_order(names, "wait.in_order"))
+        return self._come(self._in_order(_in_turn(names, "wait.in_order"), "wait.in_order"))
 
     def settle(self) -> None:
         """No span is open, and none has begun or ended for a moment."""

@@ -11,7 +11,7 @@ from weaver_ai.testing.asserting.alarm import until, until_async
 from weaver_ai.testing.asserting.explain import ExpectationFailed
 from weaver_ai.testing.asserting.source import Subscribe
 
-__all__ = ["Wish", "await_for", "block_for"]
+__all__ = ["Wish", "await_for", "block_for", "in_loop"]
 
 Found = TypeVar("Found")
 
@@ -46,12 +46,13 @@ def block_for(wish: Wish[Found], subscribe: Subscribe, timeout: float, subject: 
     __tracebackhide__ = True
     found = until(subscribe, wish.attempt, timeout)
     if found is None:
-        hint = ["", f"the event loop stood still meanwhile: await {subject}.eventually instead"] if _in_loop() else []
+        hint = ["", f"the event loop stood still meanwhile: await {subject}.eventually instead"] if in_loop() else []
         raise ExpectationFailed("\n".join([*wish.missed(), *hint]))
     return found
 
 
-def _in_loop() -> bool:
+def in_loop() -> bool:
+    """Whether an event loop (asyncio's or trio's) runs in this thread."""
     asyncio, trio = sys.modules.get("asyncio"), sys.modules.get("trio")
     if trio is not None and trio.lowlevel.in_trio_run():
         return True

@@ -91,7 +91,9 @@ class TracedSession:
         token = BODY.set(self.capture.now)
         undo = self.test.enter_body(item) if self.test else None
         try:
-            return (yield)
+            yield
+            if self.test and (forgotten := self.test.promises.forgotten()):
+                pytest.fail("\n".join(forgotten), pytrace=False)
         finally:
             if undo:
                 undo()

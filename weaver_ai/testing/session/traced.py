@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias, final
 import pytest
 from opentelemetry.context import get_current
 
+from weaver_ai.testing.asserting.promises import Promises
 from weaver_ai.testing.capture.capture import Capture
 from weaver_ai.testing.invariants import CHECKS, Invariants, explain, settle, violations
 from weaver_ai.testing.logs import Logs
@@ -70,11 +71,13 @@ class TracedTest:
 
     Attributes:
         passed: its body has ended, and well.
+        promises: what it must await.
     """
 
     def __init__(self, node_id: str, capture: Capture, wishes: Wishes, colour: bool) -> None:
         self.recording = capture.record(node_id, every_span=wishes.sampling == "every")
         self.invariants = Invariants(wishes.checks)
+        self.promises = Promises()
         self.passed = False
         self._node_id = node_id
         self._capture = capture
@@ -84,19 +87,19 @@ class TracedTest:
 
     @cached_property
     def spans(self) -> Spans:
-        return Spans(self.recording, colour=self._colour)
+        return Spans(self.recording, colour=self._colour, promises=self.promises)
 
     @cached_property
     def logs(self) -> Logs:
         self._capture.add("logs")
-        return Logs(self.recording)
+        return Logs(self.recording, promises=self.promises)
 
     @cached_property
     def metrics(self) -> Metrics:
         self._capture.add("metrics")
         from weaver_ai.testing.metrics import Metrics  # noqa: PLC0415 # loads the SDK's metrics
 
-        return Metrics(self.recording)
+        return Metrics(self.recording, promises=self.promises)
 
     def enter_body(self, item: pytest.Item) -> Callable[[], None]:
         """Before the test function, which is watched from inside its task if it is a coroutine function."""
@@ -120,8 +123,11 @@ class TracedTest:
 
     def verdict(self) -> str | None:
         """What this test's trace broke; None if all holds, and for a test that didn't pass."""
+        forgotten = self.promises.forgotten()
         if not self.passed:
             return None
+        if forgotten:  # in a fixture's end; those of the body have failed it
+            return "\n".join(forgotten)
         settle(self.recording, self._grace)
         found = list(violations(self.recording, self._context.leaks, self.invariants))
         return "\n".join(explain(self._node_id, found)) if found else None
