@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from docket import Docket
@@ -14,9 +15,11 @@ from redis.exceptions import RedisError
 
 from weaver_ai.errors import EngineUnavailable
 from weaver_ai.tasks.payloads import IDEMPOTENCY_SECONDS
+from weaver_ai.tasks.redis_batch import RedisBatches
 from weaver_ai.tasks.redis_trouble import trouble
 
 __all__ = ["RedisAccess", "ms", "unavailable", "us"]
+
 
 _REPLY_SECONDS: Final = 5.0
 _RETRY_AFTER: Final = 5.0
@@ -36,6 +39,7 @@ class RedisAccess:
         self.prefix: Final = prefix
         self.ttl_seconds: Final = ttl_seconds
         self._docket = docket
+        self._batches = RedisBatches(docket)
         self._max_events = max_events
         self._scripts: dict[str, AsyncScript] = {}
 
@@ -47,34 +51,56 @@ class RedisAccess:
         """How long a finished task is kept, and how long one with an idempotency key, in milliseconds."""
         return ms(self.ttl_seconds), ms(max(self.ttl_seconds, IDEMPOTENCY_SECONDS))
 
-    async def script(self, script: str, *arguments: Any, quiet: bool = True) -> Any:
-        """What a script of `redis_scripts` answers.
+    async def script(self, script: str, *arguments: Any) -> Any:
+        """What a script of `redis_scripts` answers; in no trace, for what engines do among themselves is no work of a
+        request.
 
         Raises:
             EngineUnavailable: Redis can't be reached, doesn't answer in time, or refuses.
         """
+        with _unavailable():
+            async with asyncio.timeout(_REPLY_SECONDS):
+                return await self._batches.script(script, self.prefix, self._max_events, *arguments)
 
-        async def ask(redis: Redis) -> Any:
-            if (known := self._scripts.get(script)) is None:
-                known = self._scripts[script] = AsyncScript(redis, script)
-            return await known(args=[self.prefix, self._max_events, *arguments], client=redis)
-
-        return await self.run(ask, quiet=quiet)
-
-    async def run(self, ask: Any, *, quiet: bool = True) -> Any:
-        """What `ask` gives for a client; `quiet` keeps it out of the traces.
+    async def command(self, *command: Any) -> Any:
+        """What a command answers; in no trace.
 
         Raises:
             EngineUnavailable: Redis can't be reached, doesn't answer in time, or refuses.
         """
-        # What engines do among themselves is no work of a request.
-        silence: AbstractContextManager[object] = suppress_instrumentation() if quiet else nullcontext()
-        try:
-            with silence:
-                async with asyncio.timeout(_REPLY_SECONDS), self._docket.redis() as redis:
-                    return await ask(redis)
-        except (RedisError, OSError, TimeoutError) as error:
-            raise unavailable(error) from error
+        with _unavailable():
+            async with asyncio.timeout(_REPLY_SECONDS):
+                return await self._batches.command(*command)
+
+    async def traced_script(self, script: str, *arguments: Any) -> Any:
+        """The same as `script`, by itself and in the trace of whoever asks.
+
+        Raises:
+            EngineUnavailable: Redis can't be reached, doesn't answer in time, or refuses.
+        """
+        with _unavailable():
+            async with asyncio.timeout(_REPLY_SECONDS), self._docket.redis() as redis:
+                if (known := self._scripts.get(script)) is None:
+                    known = self._scripts[script] = AsyncScript(redis, script)
+                return await known(args=[self.prefix, self._max_events, *arguments], client=redis)
+
+    async def run(self, ask: Callable[[Redis], Awaitable[Any]]) -> Any:
+        """What `ask` gives for a client; in no trace.
+
+        Raises:
+            EngineUnavailable: Redis can't be reached, doesn't answer in time, or refuses.
+        """
+        with _unavailable(), suppress_instrumentation():
+            async with asyncio.timeout(_REPLY_SECONDS), self._docket.redis() as redis:
+                return await ask(redis)
+
+
+@contextmanager
+def _unavailable() -> Iterator[None]:
+    try:
+        yield
+    except (RedisError, OSError, TimeoutError) as error:
+        raise unavailable(error) from error
 
 
 def unavailable(error: BaseException) -> EngineUnavailable:

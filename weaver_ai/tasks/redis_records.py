@@ -54,7 +54,7 @@ class RedisRecords:
         told: dict[str, JsonValue] = {"priority": record.priority}
         if times.delay > 0:
             told["delay_seconds"] = round(times.delay, 3)
-        verdict, detail, *groups = await self._redis.script(
+        verdict, detail, *groups = await self._redis.traced_script(
             scripts.ACCEPT,
             record.id,
             record.priority,
@@ -67,7 +67,6 @@ class RedisRecords:
             to_json(told),
             us(times.delay),
             "" if times.deadline is None else us(times.deadline),
-            quiet=False,
         )
         match verdict:
             case b"accepted":
@@ -215,7 +214,7 @@ class RedisRecords:
         return self._redis.key("news", task_id)
 
     async def _look(self, task_id: str) -> dict[bytes, bytes]:
-        found: dict[bytes, bytes] = await self._redis.run(lambda redis: redis.hgetall(self._redis.key("task", task_id)))
+        found: dict[bytes, bytes] = await self._redis.command("HGETALL", self._redis.key("task", task_id))
         if not found:
             raise _not_found(task_id)
         return found
