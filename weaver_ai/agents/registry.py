@@ -27,6 +27,7 @@ from weaver_ai.errors import (
 )
 from weaver_ai.tasks import Retry, TaskPolicy
 from weaver_ai.tasks.retry import NO_RETRY
+from weaver_ai.telemetry.validation import message_of
 
 __all__ = ["Entry", "RegisteredAgent", "RegisteredWorkflow", "Weaver", "did_you_mean"]
 
@@ -94,7 +95,7 @@ class RegisteredWorkflow:
         try:
             return self._input.validate_python(value)
         except ValidationError as error:
-            problems = "; ".join(_problem(item["loc"], item["msg"]) for item in error.errors(include_url=False))
+            problems = "; ".join(_problem(item["loc"], message_of(item)) for item in error.errors(include_url=False))
             raise InvalidInput(f"the input doesn't fit the workflow {self.name!r}: {problems}") from error
 
 

@@ -21,6 +21,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from weaver_ai import errors
+from weaver_ai.telemetry.validation import message_of
 
 __all__ = [
     "MEDIA_TYPE",
@@ -239,7 +240,7 @@ def _of_validation(error: RequestValidationError, scope: Scope, known_fields: Se
 
 def _field_problem(error: Mapping[str, Any], known_fields: Sequence[str]) -> FieldProblem:
     location = [str(part) for part in error["loc"]]
-    message = str(error["msg"]).removeprefix("Value error, ")
+    message = message_of(error)
     if error["type"] == "extra_forbidden":
         message = _unknown_field(location[-1], known_fields)
     elif error["type"] == "json_invalid":

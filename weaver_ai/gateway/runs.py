@@ -12,6 +12,7 @@ from weaver_ai.agents import Entry, RunEvent
 from weaver_ai.gateway import examples
 from weaver_ai.gateway.disconnect import run_while_connected
 from weaver_ai.gateway.failures import report
+from weaver_ai.gateway.inputs import check_input
 from weaver_ai.gateway.limits import EVENT_STREAM, JSON, negotiate
 from weaver_ai.gateway.openapi import event_stream, problems
 from weaver_ai.gateway.schemas import RunReport
@@ -34,6 +35,7 @@ async def answer_run(request: Request, service: Service, entry: Entry, value: An
     """Run `entry` on `value` for as long as the client stays, and answer in the media type that it prefers."""
     media_type = negotiate(request.headers.getlist("accept"), [JSON, EVENT_STREAM])
     service.lifecycle.admit()
+    check_input(entry, value)
     if media_type == EVENT_STREAM:
         events = service.runner.stream(entry, value)
         return EventStream(_encoded(events), lifecycle=service.lifecycle, report=report)

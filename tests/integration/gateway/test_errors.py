@@ -60,10 +60,22 @@ def test_a_body_that_is_not_utf_8(gateway: Served) -> None:
         ("/v1/agents/echo/run", {}, "body.input: Field required"),
         ("/v1/agents/echo/run", {"input": "a", "imput": "b"}, "body.imput: unknown field; did you mean 'input'?"),
         ("/v1/agents/echo/run", [], "body: Input should be a valid dictionary or object to extract fields from"),
+        ("/v1/workflows/sum/run", {"input": "hunter2"}, "body.input: Input should be a valid list"),
+        ("/v1/agents/echo/run", {"input": None}, "body.input: the agent 'echo' needs an input"),
+        ("/v1/tasks", {"capability": "sum", "input": "hunter2"}, "body.input: Input should be a valid list"),
         (
-            "/v1/workflows/sum/run",
-            {"input": "hunter2"},
-            "the input doesn't fit the workflow 'sum': Input should be a valid list",
+            "/v1/tasks",
+            {"capability": "sum", "input": [1, "hunter2"]},
+            "body.input.1: Input should be a valid integer, unable to parse string as an integer",
+        ),
+        ("/v1/tasks", {"capability": "echo", "input": " "}, "body.input: the input of the agent 'echo' is empty"),
+        (
+            "/v1/chat/completions",
+            {"model": "echo", "messages": [{"role": "hunter2", "content": "hi"}]},
+            (
+                "body.messages.0: Input tag found using 'role' does not match any of the expected tags: "
+                "'system', 'developer', 'user', 'assistant', 'tool'"
+            ),
         ),
         (
             "/v1/tasks",
@@ -75,6 +87,7 @@ def test_a_body_that_is_not_utf_8(gateway: Served) -> None:
 def test_input_that_does_not_fit(gateway: Served, path: str, body: object, detail: str) -> None:
     problem = problem_in(gateway.client.post(path, json=body), 422, "invalid-input")
     assert problem["detail"] == detail
+    assert [f"{each['location']}: {each['message']}" for each in problem["errors"]] == [detail]
     assert "hunter2" not in str(problem)
 
 

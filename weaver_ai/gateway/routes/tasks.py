@@ -11,6 +11,7 @@ from pydantic_core import to_json
 
 from weaver_ai.gateway import examples
 from weaver_ai.gateway.failures import report
+from weaver_ai.gateway.inputs import check_input
 from weaver_ai.gateway.limits import EVENT_STREAM, negotiate, require_json
 from weaver_ai.gateway.openapi import event_stream, problems
 from weaver_ai.gateway.schemas import Task, TaskSubmission
@@ -67,7 +68,7 @@ async def submit(
 ) -> Task:
     """Accept work for an agent or a workflow and answer at once; it goes on when the client has gone."""
     service.lifecycle.admit()
-    service.weaver.find_capability(body.capability)
+    check_input(service.weaver.find_capability(body.capability), body.input)
     record = await service.engine.submit(body.request(idempotency_key))
     response.headers["location"] = f"/v1/tasks/{record.id}"
     return Task.of(record)
