@@ -177,7 +177,7 @@ def secrets() -> Any:
 
     from weaver_ai.telemetry import log_error, log_info, start_span
 
-    telemetry = configured(openai_api_key="a-key-of-no-known-shape", redis_url="redis://:correct-horse@db:6379/0")
+    telemetry = configured(openai_api_key="a-key-of-no-known-shape", redis_url="redis://:correct%2Dhorse@db:6379/0")
     exporter = InMemorySpanExporter()
     provider: Any = trace.get_tracer_provider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
@@ -188,7 +188,10 @@ def secrets() -> Any:
             span.set_attribute("gen_ai.usage.input_tokens", 42)
             span.set_attribute("gen_ai.request.max_tokens", 100)
             log_info(f"logged {FAKE_KEY}", api_key=FAKE_KEY, body='{"secret":"s3cr3t-value"}')
-            fail(ConnectionError(f"https://me:hunter2@example.org refused {FAKE_KEY}"))
+            try:
+                fail(LookupError("GET https://hunter2@example.org, Cookie: theme=dark; session=s3cr3t-value"))
+            except LookupError as cause:
+                raise ConnectionError(f"https://me:hunter2@example.org refused {FAKE_KEY}") from cause
     except ConnectionError as error:
         log_error("failed", exception=error)
     logging.getLogger("lib").error("the key is %s", FAKE_KEY)

@@ -348,6 +348,8 @@ class TestSecrets:
         assert span["events"][0]["name"] == "sent [redacted]"
         assert span["events"][0]["attributes"] == {"header": "Authorization: [redacted]"}
         assert span["events"][1]["attributes"]["exception.message"] == message
+        cause = "LookupError: GET https://[redacted]@example.org, Cookie: [redacted]"
+        assert cause in span["events"][1]["attributes"]["exception.stacktrace"]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

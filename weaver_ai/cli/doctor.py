@@ -130,10 +130,13 @@ def _shown(value: Any, info: Any) -> str:
 
 
 def _without_password(text: str) -> str:
-    scheme, mark, rest = text.partition("://")
+    from weaver_ai.telemetry.redaction import REDACTED, Redactor
+
+    scheme, mark, rest = Redactor().text(text).partition("://")
     authority, slash, path = rest.partition("/")
     userinfo, at, host = authority.rpartition("@")
-    return f"{scheme}{mark}{MASK}{at}{host}{slash}{path}" if userinfo else text
+    shown = f"{scheme}{mark}{MASK}{at}{host}{slash}{path}" if userinfo else f"{scheme}{mark}{rest}"
+    return shown.replace(REDACTED, MASK)
 
 
 def _extra_lines() -> Iterator[str]:

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from weaver_ai.telemetry.api import Telemetry
+from weaver_ai.telemetry.redis_statements import statement_of
 from weaver_ai.telemetry.runtime import current_telemetry
 
 __all__ = ["HEALTH_PATHS", "fastapi_telemetry", "instrument_all", "refresh", "uninstrument_all"]
@@ -204,12 +205,7 @@ def _redis_statement(span: Any, instance: Any, args: Any, kwargs: Any) -> None:
     del instance, kwargs
     telemetry = current_telemetry()
     if telemetry.capture_payloads and span.is_recording() and isinstance(args, tuple) and args:
-        words = [word.decode("utf-8", "replace") if isinstance(word, bytes) else str(word) for word in args]
-        if words[0].upper() not in _REDIS_SECRETS:
-            span.set_attribute("db.query.text", telemetry.redactor.text(" ".join(words))[:2048])
-
-
-_REDIS_SECRETS: Final = frozenset({"AUTH", "HELLO", "ACL", "CONFIG", "MIGRATE"})
+        span.set_attribute("db.query.text", telemetry.redactor.text(statement_of(args)))
 
 
 def _instrument_redis_pool(telemetry: Telemetry) -> Callable[[], object]:

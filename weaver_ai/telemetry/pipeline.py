@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
+from urllib.parse import unquote
 
 from opentelemetry.sdk._logs import LogRecordProcessor
 from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
@@ -16,7 +18,7 @@ from weaver_ai.settings import Settings
 from weaver_ai.telemetry.console import Console, ConsoleLogs, ConsoleSpans
 from weaver_ai.telemetry.export import CountedLogs, CountedSpans
 from weaver_ai.telemetry.processors import AttemptErrors, InboundLinks, RedactingLogs, RedactingSpans, ValidationErrors
-from weaver_ai.telemetry.redaction import Redactor
+from weaver_ai.telemetry.redaction import Redactor, is_secret_key
 
 __all__ = ["Pipeline", "build_pipeline", "known_secrets"]
 
@@ -106,14 +108,25 @@ def known_secrets(settings: Settings) -> list[str]:
     """The values of the settings' own secrets, the passwords inside URLs and headers among them."""
     found: list[str] = []
     for value in dict(settings).values():
-        items = value if isinstance(value, tuple) else (value,)
-        found += [item.get_secret_value() for item in items if isinstance(item, SecretStr)]
+        for item in value if isinstance(value, tuple) else (value,):
+            text = item.get_secret_value() if isinstance(item, SecretStr) else item
+            if isinstance(item, SecretStr):
+                found.append(text)
+            if isinstance(text, str) and "://" in text:
+                found += _secrets_of_url(text)
     for header in (otlp_headers(settings) or {}).values():
         found += [header, *header.split()[1:]]
-    if settings.redis_url is not None:
-        password = settings.redis_url.get_secret_value().rpartition("@")[0].rpartition(":")[2]
-        found.append(password)
-    return [secret for secret in found if secret]
+    return list(dict.fromkeys(secret for secret in found if secret))
+
+
+def _secrets_of_url(url: str) -> Iterator[str]:
+    """Its password and those in its query, as they are written and as they are meant."""
+    rest = url.partition("://")[2]
+    written = [rest.rpartition("@")[0].partition(":")[2]] if "@" in rest else []
+    query = (pair.partition("=") for pair in url.partition("?")[2].split("&"))
+    written += [value for key, _, value in query if is_secret_key(unquote(key))]
+    for password in written:
+        yield from (password, unquote(password))
 
 
 def _colour(settings: Settings) -> bool | None:

@@ -7,77 +7,50 @@ and the values of the settings' own secrets wherever they appear.
 
 from __future__ import annotations
 
+import binascii
 import json
 import re
+from base64 import b64decode
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
+
+from weaver_ai.telemetry.secret_patterns import (
+    BASIC,
+    BEARER,
+    COOKIES,
+    ELEMENT,
+    FLAG,
+    HEADER,
+    KEY,
+    KEY_HINTS,
+    QUERY,
+    REDIS_ARGUMENTS,
+    SHAPES,
+    SUSPECT,
+    VALUE,
+    Hold,
+    hold_of,
+    is_innocent,
+)
 
 __all__ = ["REDACTED", "Redactor", "is_secret_key"]
 
-REDACTED = "[redacted]"
+REDACTED: Final = "[redacted]"
 
-_MIN_KNOWN_SECRET = 6  # shorter values would blank out innocent text everywhere
-_JSON_LIMIT = 262_144  # characters; longer JSON is redacted by pattern only, to bound the time
+_MIN_KNOWN_SECRET: Final = 6  # shorter values would blank out innocent text everywhere
+_JSON_LIMIT: Final = 262_144  # characters; longer JSON is redacted by pattern only, to bound the time
+_SHORT_NUMBER: Final = 1_000_000  # below it a number under a loose key counts something
+_LONGEST_BRACKETS: Final = 2_048
+_LONG_USER: Final = 20  # the user of a URL that is as long is a token
 
-_SENSITIVE = (
-    r"passw(?:or)?d|passwd|passphrase|pwd|secret|api[-_ ]?key|private[-_ ]?key|access[-_ ]?key(?:[-_ ]?id)?|"
-    r"authorization|credentials?|set-cookie|cookie|session[-_ ]?key|signing[-_ ]?key|encryption[-_ ]?key"
-)
-_TOKENS = r"(?:access|refresh|auth|api|bearer|session|id)[-_ ]?tokens"  # other "tokens" are a model's
-_SECRET_KEY = re.compile(rf"(?:^|[-_. ])(?:(?:{_SENSITIVE})s?|{_TOKENS}|token|bearer|auth|dsn)$", re.IGNORECASE)
-_INNOCENT_KEY = re.compile(
-    r"(?:page|cursor|first|last|next|eos|bos|pad|stop|cancellation|continuation|idempotency)[-_.]?(?:\w+[-_.])?token$",
-    re.IGNORECASE,
-)
-_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-
-# No pattern may look ahead or repeat without a bound: attributes hold text that strangers wrote.
-# Each with a literal that must occur (case-insensitively) before the pattern is worth running.
-_SHAPES: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = (
-    (("sk-", "sk_"), re.compile(r"\b[sr]k[-_](?=[A-Za-z0-9_-]{0,200}\d)[A-Za-z0-9_-]{16,}")),
-    (("pylf_",), re.compile(r"\bpylf_v\d+_[A-Za-z0-9_-]{8,}")),
-    (("aiza",), re.compile(r"\bAIza[A-Za-z0-9_-]{30,}")),
-    (("akia", "asia"), re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b")),
-    (
-        ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),
-        re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,})"),
-    ),
-    (("xox",), re.compile(r"\bxox[abeoprs]-[A-Za-z0-9-]{10,}")),
-    (("gsk_", "xai-", "hf_", "glpat-", "r8_"), re.compile(r"\b(?:gsk_|xai-|hf_|glpat-|r8_)[A-Za-z0-9_-]{16,}")),
-    (("eyj",), re.compile(r"\beyJ[A-Za-z0-9_-]{6,1000}\.[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]*")),
-    (
-        ("private key",),
-        re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"),
-    ),
-)
-_BEARER = re.compile(
-    r"\b(bearer\s+)(?=[A-Za-z0-9._~+/-]{0,200}\d|[A-Za-z0-9._~+/-]{20})[A-Za-z0-9._~+/-]{6,}=*", re.IGNORECASE
-)
-_URL_PASSWORD = re.compile(r"(?<=://)([^/\s:@\"'<>]*):([^/\s@\"'<>]+)@")
-# An authorization header takes its scheme with it: `Authorization: Basic dXNlcg==`.
-_HEADER = re.compile(
-    r"(authorization[\"']?\\?[\"']?\s*[:=,]\s*(?:b(?=[\"']))?\\?[\"']?)(?:(?:bearer|basic|token|digest|apikey)\s+)?"
-    r"(?:\[redacted\]|[^\s\"'\\,;&}\])]+)",
-    re.IGNORECASE,
-)
-# key=value, "key": "value", key: value (with a key that names a secret).
-_PAIR = re.compile(
-    rf"((?:{_SENSITIVE})s?|{_TOKENS}|(?P<weak>token|dsn))"
-    r"(?P<separator>\\?[\"']?\s{0,8}[:=]\s{0,8}|\\?[\"']\s{0,8},\s{0,8}(?=b?\\?[\"']))"
-    r"(?P<value>b?\\\"(?:[^\"\\]|\\[^\"])*\\\"|b?\"(?:[^\"\\]|\\.)*\"|b?'(?:[^'\\]|\\.)*'|[^\s,;&\"'\\{}\[\]()<>]+)",
-    re.IGNORECASE,
-)
-_PAIR_HINTS = (
-    "pass", "pwd", "secret", "key", "authorization", "credential", "cookie", "token", "dsn",
-)  # fmt: skip
-_SUSPECT = re.compile(
-    "|".join(
-        re.escape(hint) for hint in (*(hint for hints, _ in _SHAPES for hint in hints), *_PAIR_HINTS, "bearer", "@")
-    ),
-    re.IGNORECASE,
-)
-_PLAIN_NUMBER = re.compile(r"-?\d{1,9}(?:\.\d+)?|true|false|null|none", re.IGNORECASE)
-_WEAK_VALUE = re.compile(r"(?=[^\s]*\d)[^\s]{8,}")
+_NO_SECRET: Final = re.compile(r"true|false|null|none", re.IGNORECASE)
+_COUNT: Final = re.compile(r"-?\d{1,6}(?:\.\d+)?")
+_WEAK_VALUE: Final = re.compile(r"(?=[^\s]*\d)[^\s]{8,}")
+_BRACKET: Final = re.compile(r"(?P<quote>\\{0,3}[\"'])|(?P<open>[\[({])|(?P<close>[\])}])")
+_QUOTE: Final = re.compile(r"\\?[\"']")
+_URL_END: Final = re.compile(r"[\s\"'<>\\]")
+_AUTHORITY_END: Final = re.compile(r"[/?#]")
+_PORT: Final = re.compile(r"\d{1,5}(?=[/?#])")
 
 
 def is_secret_key(key: str) -> bool:
@@ -86,8 +59,7 @@ def is_secret_key(key: str) -> bool:
     >>> is_secret_key("http.request.header.x-api-key"), is_secret_key("gen_ai.usage.input_tokens")
     (True, False)
     """
-    spelled = _CAMEL.sub("_", key)
-    return _SECRET_KEY.search(spelled) is not None and _INNOCENT_KEY.search(spelled) is None
+    return hold_of(key) != ""
 
 
 class Redactor:
@@ -96,7 +68,7 @@ class Redactor:
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         known = sorted({secret for secret in secrets if len(secret) >= _MIN_KNOWN_SECRET}, key=len, reverse=True)
         self._known = tuple(known)
-        self._keys: dict[str, bool] = {}
+        self._keys: dict[str, Hold] = {}
 
     def text(self, text: str) -> str:
         """`text` without secrets; the same object if there are none."""
@@ -104,29 +76,37 @@ class Redactor:
         for secret in self._known:
             if secret in text:
                 text = text.replace(secret, REDACTED)
-        if _SUSPECT.search(text) is None:  # nearly all text ends here, and this is on the path of every span
+        if SUSPECT.search(text) is None:  # nearly all text ends here, and this is on the path of every span
             return original if text == original else text
         lowered = text.lower()
-        for hints, pattern in _SHAPES:
+        for hint, pattern, shorter in REDIS_ARGUMENTS:
+            if hint in lowered:
+                text = pattern.sub(shorter, text)
+        for hints, pattern in SHAPES:
             if any(hint in lowered for hint in hints):
                 text = pattern.sub(REDACTED, text)
-        if "authorization" in lowered:
-            text = _HEADER.sub(rf"\1{REDACTED}", text)
-        if "bearer" in lowered:
-            text = _BEARER.sub(rf"\1{REDACTED}", text)
+        text = _headers(text, lowered)
         if "://" in lowered and "@" in lowered:
-            text = _URL_PASSWORD.sub(rf"\1:{REDACTED}@", text)
-        if any(hint in lowered for hint in _PAIR_HINTS):
-            text = self._pairs(text)
+            text = _urls(text)
+        if "?" in lowered or "&" in lowered:
+            text = QUERY.sub(rf"\1{REDACTED}", text)
+        if any(hint in lowered for hint in KEY_HINTS):
+            if "--" in text:
+                text = FLAG.sub(rf"\1{REDACTED}", text)
+            if "<" in text:
+                text = ELEMENT.sub(rf"\1{REDACTED}", text)
+            text = _pairs(text)
         return original if text == original else text
 
     def value(self, key: str, value: Any) -> Any:
         """An attribute's or a body's value without secrets; the same object if there are none."""
-        if isinstance(value, (bool, int, float)) or value is None:
+        if isinstance(value, bool) or value is None:
             return value
-        if self._is_secret(key):
-            return _blank(value)
-        return self._inside(value)
+        hold = self._hold_of(key)
+        if isinstance(value, (int, float)):
+            secret = hold == "firm" or (hold == "loose" and abs(value) >= _SHORT_NUMBER)
+            return REDACTED if secret else value
+        return _blank(value) if hold else self._inside(value)
 
     def attributes(self, attributes: Mapping[str, Any] | None) -> dict[str, Any] | None:
         """The attributes without secrets as a new dict, or None if there is nothing to redact."""
@@ -139,10 +119,10 @@ class Redactor:
                 changed[key] = redacted
         return changed
 
-    def _is_secret(self, key: str) -> bool:
+    def _hold_of(self, key: str) -> Hold:
         known = self._keys.get(key)
         if known is None:
-            known = is_secret_key(key)
+            known = hold_of(key)
             if len(self._keys) < 10_000:  # noqa: PLR2004 - keys are few; this only bounds a hostile program
                 self._keys[key] = known
         return known
@@ -158,13 +138,20 @@ class Redactor:
             return {str(key): self.value(str(key), item) for key, item in value.items()}
         if isinstance(value, Sequence):
             items = [self._inside(item) for item in value]
+            for at in range(1, len(items)):
+                if isinstance(items[at], str) and self._is_flag(value[at - 1]):
+                    items[at] = REDACTED
             return value if all(new is old for new, old in zip(items, value, strict=True)) else type(value)(items)  # type: ignore[call-arg]
         return value
+
+    def _is_flag(self, word: Any) -> bool:
+        """Whether what follows `word` in a list of arguments is a secret: `--password`."""
+        return isinstance(word, str) and word.startswith("--") and self._hold_of(word[2:]) != ""
 
     def _json(self, text: str) -> str:
         # Parsed only when a pattern sees something or a key might name a secret: most JSON is clean.
         lowered = text.lower()
-        if len(text) <= _JSON_LIMIT and any(hint in lowered for hint in (*_PAIR_HINTS, "auth", "bearer")):
+        if len(text) <= _JSON_LIMIT and any(hint in lowered for hint in (*KEY_HINTS, "auth", "bearer")):
             try:
                 parsed = json.loads(text)
             except (ValueError, RecursionError):
@@ -174,29 +161,132 @@ class Redactor:
                 text = json.dumps(redacted, ensure_ascii=False, separators=(",", ":"))
         return self.text(text)
 
-    def _pairs(self, text: str) -> str:
-        def replaced(match: re.Match[str]) -> str:
-            value = match["value"]
-            bare = value.lstrip("b").strip("\\\"'")
-            if not bare or bare.startswith(REDACTED[:-1]) or _PLAIN_NUMBER.fullmatch(bare):
-                return match[0]
-            if match["weak"] and not _is_assignment(match) and not _WEAK_VALUE.fullmatch(bare):
-                return match[0]
-            if _INNOCENT_KEY.search(f"{text[max(0, match.start() - 30) : match.start()]}{match[1]}"):
-                return match[0]
-            return f"{match[1]}{match['separator']}{value.replace(bare, REDACTED, 1)}"
 
-        return _PAIR.sub(replaced, text)
+def _headers(text: str, lowered: str) -> str:
+    if "authorization" in lowered:
+        text = HEADER.sub(rf"\1{REDACTED}", text)
+    if "bearer" in lowered:
+        text = BEARER.sub(rf"\1{REDACTED}", text)
+    if "basic" in lowered:
+        text = BASIC.sub(_basic, text)
+    if "cookie" in lowered:
+        text = COOKIES.sub(rf"\1{REDACTED}", text)
+    return text
 
 
-def _is_assignment(match: re.Match[str]) -> bool:
+def _basic(match: re.Match[str]) -> str:
+    """`Basic dXNlcjpwdw==` without what it holds; a word that isn't user and password stays."""
+    try:
+        held = b64decode(match[2], validate=True)
+    except (binascii.Error, ValueError):
+        return match[0]
+    return f"{match[1]}{REDACTED}" if b":" in held and held.isascii() else match[0]
+
+
+def _urls(text: str) -> str:
+    """Without the passwords in URLs, and without users that are tokens."""
+    pieces: list[str] = []
+    done, end = 0, -1
+    mark = text.find("://")
+    while mark >= 0:
+        begin = mark + 3
+        if end < begin:  # URLs without a space between them end at the same place
+            found = _URL_END.search(text, begin)
+            end = len(text) if found is None else found.start()
+        following = text.find("://", begin)
+        url = text[begin : end if following < 0 else min(end, following)]
+        if "@" in url and (shown := _user(url, http=text.endswith(("http", "https"), max(0, mark - 5), mark))):
+            pieces += [text[done:begin], shown[0]]
+            done = begin + shown[1]
+        mark = following
+    return "".join((*pieces, text[done:]))
+
+
+def _user(url: str, *, http: bool) -> tuple[str, int] | None:
+    """What to show of the user and password that `url` begins with, and where they end; None for all of it.
+
+    A password may have an "@" or a "/" that isn't percent-encoded, and a path of HTTP's often has an "@".
+    """
+    found = _AUTHORITY_END.search(url)
+    authority = url if found is None else url[: found.start()]
+    name, colon, rest = authority.partition(":")
+    inside = authority.rfind("@")
+    if "@" in name or not colon:
+        if inside < 0 or not (http or inside >= _LONG_USER):
+            return None
+        return REDACTED, inside
+    if name.startswith("[") and name != REDACTED:  # an address of IPv6
+        return None
+    if inside < 0 and name and _PORT.match(f"{rest}/"):
+        return None
+    at = inside if http and inside >= 0 else url.rfind("@")
+    shown = REDACTED if len(name) >= _LONG_USER else name
+    return f"{shown}:{REDACTED if at > len(name) + 1 else ''}", at
+
+
+def _pairs(text: str) -> str:
+    pieces: list[str] = []
+    done = 0
+    for key in KEY.finditer(text):
+        begin = key.end()
+        if key.start() < done or text.startswith(REDACTED, begin):
+            continue
+        found = VALUE.match(text, begin)
+        word = "" if found is None else found[0]
+        end = begin + len(word)
+        bare = _unquoted(word)
+        bracketed = bare == word and text.startswith(("[", "(", "{"), end)
+        if not (bare or bracketed) or bare.startswith(REDACTED[:-1]) or not _is_secret(text, key, bare):
+            continue
+        if bracketed:
+            end = _closing(text, end)
+            bare = word = text[begin:end]
+            if not bare.replace(REDACTED, "").strip("[](){},\\\"' "):
+                continue
+        pieces += [text[done:begin], word.replace(bare, _quoted(key) if bare is word else REDACTED, 1)]
+        done = end
+    return "".join((*pieces, text[done:])) if pieces else text
+
+
+def _is_secret(text: str, key: re.Match[str], bare: str) -> bool:
+    if _NO_SECRET.fullmatch(bare):
+        return False
+    if (key["firm"] is None or key["plural"]) and _COUNT.fullmatch(bare):
+        return False
+    if key["loose"] and not _is_assignment(key) and not _WEAK_VALUE.fullmatch(bare):
+        return False
+    return not is_innocent(f"{text[max(0, key.start() - 30) : key.start()]}{key[1]}")
+
+
+def _is_assignment(key: re.Match[str]) -> bool:
     """Whether the pair is written as one, not as prose: `token=x` and `"token": "x"`, but not `token: x`."""
-    return "=" in match["separator"] or match["separator"][0] in "\\\"'"
+    return "=" in key["separator"] or key["separator"][0] in "\\\"'"
+
+
+def _quoted(key: re.Match[str]) -> str:
+    """In the quotes of the key, so that JSON stays JSON."""
+    found = _QUOTE.match(key["separator"])
+    return REDACTED if found is None else f"{found[0]}{REDACTED}{found[0]}"
+
+
+def _unquoted(word: str) -> str:
+    return word.removeprefix("b").strip("\\\"'") if word[-1:] in ("'", '"') else word
+
+
+def _closing(text: str, at: int) -> int:
+    """The end of the brackets that open at `at`; or as far as it is looked for."""
+    depth, quote = 0, None
+    for found in _BRACKET.finditer(text, at, at + _LONGEST_BRACKETS):
+        if found["quote"]:
+            quote = found[0] if quote is None else None if found[0] == quote else quote
+        elif quote is None:
+            depth += 1 if found["open"] else -1
+            if depth == 0:
+                return found.end()
+    return min(len(text), at + _LONGEST_BRACKETS)
 
 
 def _blank(value: Any) -> Any:
-    if isinstance(value, (str, bytes, Mapping)):
-        return REDACTED
-    if isinstance(value, Sequence):
+    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
         return tuple(REDACTED for _ in value)
     return REDACTED

@@ -47,10 +47,16 @@ def test_no_secret_is_ever_shown(capsys: pytest.CaptureFixture[str], monkeypatch
     monkeypatch.setenv("WEAVER_API_KEYS", f"{SECRET}1,{SECRET}2")
     monkeypatch.setenv("WEAVER_REDIS_URL", f"redis://:{SECRET}@localhost:6379")
     monkeypatch.setenv("OPENAI_BASE_URL", f"https://user:{SECRET}@proxy.invalid/v1")
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", f"https://user:a/{SECRET}@other.invalid/v1")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"https://{SECRET}@collector.invalid")
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", f"team=a,password={SECRET}")
     main(["doctor"])
     report = capsys.readouterr().out
     assert SECRET not in report
     assert "https://**********@proxy.invalid/v1" in report
+    assert "https://**********@other.invalid/v1" in report
+    assert "https://**********@collector.invalid" in report
+    assert "team=a,password=**********" in report
     assert "**********, **********" in report
 
 

@@ -12,6 +12,7 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 from pydantic_ai import Agent
+from redis.exceptions import ResponseError
 
 from tests.unit.telemetry.conftest import Captured
 from weaver_ai.telemetry import fastapi_telemetry, instrument, instrument_all, runtime, start_span, uninstrument_all
@@ -111,30 +112,38 @@ def test_another_framework_is_skipped(captured: Captured) -> None:
 
 
 @pytest.mark.parametrize("capture_payloads", [False, True])
-def test_redis_commands_without_values_unless_payloads_are_captured(
+def test_redis_commands_without_values_and_with_their_key_if_payloads_are_captured(
     capture: Callable[..., Captured], capture_payloads: bool
 ) -> None:
     captured = capture(telemetry_capture_payloads=capture_payloads)
     instrument_all()
     client = fakeredis.FakeRedis()
     with start_span("caller"):
-        client.set("name", f"value {KEY}")
+        client.hset(f"name {KEY}", "password", "hunter2")
     client.close()
     (span, _) = captured.spans
     attributes = dict(span.attributes or {})
-    assert span.name == "SET"
-    assert attributes["db.query.text"] == ("SET name value [redacted]" if capture_payloads else "SET ? ?")
+    assert span.name == "HSET"
+    assert attributes["db.query.text"] == ("HSET name [redacted] ? ?" if capture_payloads else "HSET ? ? ?")
+    assert "hunter2" not in span.to_json()
     assert attributes["db.system.name"] == "redis"
 
 
-def test_a_password_in_a_command_is_never_text(capture: Callable[..., Captured]) -> None:
-    captured = capture(telemetry_capture_payloads=True)
-    span = captured.telemetry.tracer_provider.get_tracer("x").start_span("x")
-    for command in ("AUTH", "HELLO", "ACL", "CONFIG"):
-        instrument._redis_statement(span, None, (command, "hunter2"), {})
-    instrument._redis_statement(span, None, (b"GET", b"key"), {})
-    span.end()
-    assert dict(captured.span.attributes or {}) == {"db.query.text": "GET key"}
+@pytest.mark.parametrize("capture_payloads", [False, True])
+def test_what_redis_says_of_a_command_that_failed_is_without_its_arguments(
+    capture: Callable[..., Captured], capture_payloads: bool
+) -> None:
+    captured = capture(telemetry_capture_payloads=capture_payloads)
+    instrument_all()
+    client = fakeredis.FakeRedis()
+    client.set("name", "text")
+    pipeline = client.pipeline().hset("name", "field", "hunter2")
+    with pytest.raises(ResponseError, match="hunter2"), start_span("caller"):
+        pipeline.execute()
+    client.close()
+    told = [span.to_json() for span in captured.spans]
+    assert any("Command # 1 (HSET ...) of pipeline caused error" in one for one in told)
+    assert not any("hunter2" in one for one in told)
 
 
 @pytest.mark.parametrize("capture_payloads", [False, True])

@@ -41,15 +41,75 @@ def test_what_looks_like_a_secret_goes_wherever_it_stands(secret: str) -> None:
         ("?secret=s&token=t&page=2", "?secret=[redacted]&token=[redacted]&page=2"),
         ("token: abcd1234", "token: [redacted]"),
         ("OPENAI_API_KEY=foo", "OPENAI_API_KEY=[redacted]"),
-        ("Cookie: session=abc; theme=dark", "Cookie: [redacted]; theme=dark"),
+        ("Cookie: theme=dark; session=abc", "Cookie: [redacted]"),
+        (
+            'Set-Cookie: a="x y"; Path=/, b=c; Expires=Wed, 21 Oct 2026 07:28:00 GMT\nHost: h',
+            "Set-Cookie: [redacted]\nHost: h",
+        ),
+        ("['Cookie: a=b; c=d', 'Accept: x']", "['Cookie: [redacted]', 'Accept: x']"),
+        ("b'Cookie: a=b; c=d\\r\\nHost: h'", "b'Cookie: [redacted]\\r\\nHost: h'"),
+        ("[(b'cookie', b'a=b; c=d'), (b'host', b'h')]", "[(b'cookie', b'[redacted]'), (b'host', b'h')]"),
+        ("password=123456789, n=1", "password=[redacted], n=1"),
+        ('{"password": 1234, trunc', '{"password": "[redacted]", trunc'),
+        ("{'secret': ['a', 'b]c'], 'n': 1}", "{'secret': '[redacted]', 'n': 1}"),
+        ("{'credentials': {'user': 'u', 'value': ['x']}}", "{'credentials': '[redacted]'}"),
+        ("password=SecretStr('abc'), n=1", "password=[redacted], n=1"),
+        ("api_key=(x", "api_key=[redacted]"),
+        ("{\\'password\\': \\'x\\'}", "{\\'password\\': \\'[redacted]\\'}"),
+        ("<db:password>abc</db:password>", "<db:password>[redacted]</db:password>"),
+        ("run --db-password hunter2 --user me", "run --db-password [redacted] --user me"),
+        ("run --api-key 'a b' x", "run --api-key [redacted] x"),
+        ("['run', '--password', 'hunter2']", "['run', '--password', '[redacted]']"),
+        ("token: password=abc", "token: password=[redacted]"),
+        ("jwt: abc otp=123456 totp: 9", "jwt: [redacted] otp=[redacted] totp: [redacted]"),
+        ("signature=abc; session_id=abcdef", "signature=[redacted]; session_id=[redacted]"),
+        ("connection_string='Server=h;Pwd=x'", "connection_string='[redacted]'"),
+        ("sent Basic dXNlcjpwYXNz to h", "sent Basic [redacted] to h"),
+        ("GET /v1?key=abc&q=1", "GET /v1?key=[redacted]&q=1"),
+        (
+            "https://h/o?X-Amz-Credential=a%2Fb&X-Amz-Signature=0f&X-Amz-Date=1",
+            "https://h/o?X-Amz-Credential=[redacted]&X-Amz-Signature=[redacted]&X-Amz-Date=1",
+        ),
+        ("https://b.core/x?sv=1&sig=a%3D", "https://b.core/x?sv=1&sig=[redacted]"),
         ("{'api_key': 'zzz', 'n': 1}", "{'api_key': '[redacted]', 'n': 1}"),
         ('{\\"password\\":\\"x y\\"}', '{\\"password\\":\\"[redacted]\\"}'),
         ("redis://:pw@h:1/0", "redis://:[redacted]@h:1/0"),
         ("at postgres://me:p%40x@h/db now", "at postgres://me:[redacted]@h/db now"),
+        ("redis://:p@ss@h:1/0", "redis://:[redacted]@h:1/0"),
+        ("redis://:p@s/s@h:1/0", "redis://:[redacted]@h:1/0"),
+        ("redis://u:a/b?c#d@h/0", "redis://u:[redacted]@h/0"),
+        ("redis://:12/34@h/0", "redis://:[redacted]@h/0"),
+        ("https://u:a/b@h/x", "https://u:[redacted]@h/x"),
+        ("https://u:a@b@h/x/@scope", "https://u:[redacted]@h/x/@scope"),
+        ("https://abc@h/path", "https://[redacted]@h/path"),
+        ("git+https://abc:x-oauth-basic@h/p.git@v1", "git+https://abc:[redacted]@h/p.git@v1"),
+        (f"https://{'ab1' * 8}:x@h/", "https://[redacted]:[redacted]@h/"),
+        ("redis://a:b@h,redis://c:d@i", "redis://a:[redacted]@h,redis://c:[redacted]@i"),
+        ('{"url":"http://a:b@h","to":"x@y"}', '{"url":"http://a:[redacted]@h","to":"x@y"}'),
+        ("https://h/?next=https://u:p@i/", "https://h/?next=https://u:[redacted]@i/"),
     ],
 )
 def test_values_of_secret_keys_go_from_text(text: str, expected: str) -> None:
     assert redactor.text(text) == expected
+    assert redactor.text(expected) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "Command # 2 (HSET u password hunter2) of pipeline caused error: ('WRONGTYPE',)",
+            "Command # 2 (HSET ...) of pipeline caused error: ('WRONGTYPE',)",
+        ),
+        (
+            "unknown command 'X', with args beginning with: 'hunter2' 'b'",
+            "unknown command 'X', with args beginning with: ...",
+        ),
+    ],
+)
+def test_arguments_of_a_redis_command_that_failed_go(text: str, expected: str) -> None:
+    assert redactor.text(text) == expected
+    assert redactor.text(expected) == expected
 
 
 @pytest.mark.parametrize(
@@ -67,6 +127,21 @@ def test_values_of_secret_keys_go_from_text(text: str, expected: str) -> None:
         "http://example.org/a@b?q=1",
         "next_page_token=abcd1234",
         "time_to_first_token: 0.25",
+        "http://h:8080/users/a@b",
+        "http://[::1]:80/a@b",
+        "ssh://git@github.com/x",
+        "postgres://user@h/db",
+        "https://medium.com/@me",
+        "Basic configuration is done",
+        "cookies: 5, secrets: 3, token=12",
+        "bad cookie: ",
+        "session.id=abc",
+        "the laptop: new",
+        "signature: f(x)",
+        "password: None",
+        "password=()",
+        "git log --password",
+        "?monkey=1&hockey=2",
     ],
 )
 def test_innocent_text_stays_the_same_object(text: str) -> None:
@@ -88,6 +163,18 @@ def test_innocent_text_stays_the_same_object(text: str) -> None:
         "auth",
         "set-cookie",
         "credentials",
+        "jwt",
+        "user.otp",
+        "signature",
+        "auth_header",
+        "private_key_pem",
+        "password_hash",
+        "session_id",
+        "sessionId",
+        "http.request.header.mcp-session-id",
+        "connection_string",
+        "redis.search.query",
+        "redis.search.xdoc_1.name",
     ],
 )
 def test_keys_that_name_a_secret(key: str) -> None:
@@ -109,6 +196,9 @@ def test_keys_that_name_a_secret(key: str) -> None:
         "weaver.idempotency_key",
         "author",
         "session.id",
+        "mcp.session.id",
+        "laptop",
+        "redis.search.total",
         "http.route",
     ],
 )
@@ -117,9 +207,25 @@ def test_keys_that_do_not(key: str) -> None:
     assert redactor.value(key, "anything") == "anything"
 
 
-@pytest.mark.parametrize("value", [1, 2.5, True, None])
-def test_numbers_are_no_secrets(value: Any) -> None:
-    assert redactor.value("password", value) is value
+@pytest.mark.parametrize(
+    ("key", "value", "stays"),
+    [
+        ("password", 1234, False),
+        ("otp", 2.5, False),
+        ("password", True, True),
+        ("password", None, True),
+        ("passwords", 3, True),
+        ("token", 12, True),
+        ("token", 123456789, False),
+        ("session_id", 42, True),
+        ("max_tokens", 123456789, True),
+    ],
+)
+def test_a_number_is_a_secret_where_it_counts_nothing(key: str, value: Any, stays: bool) -> None:
+    assert redactor.value(key, value) == (value if stays else REDACTED)
+    assert redactor.value("body", json.dumps({key: value})) == (
+        json.dumps({key: value}) if stays else f'{{"{key}":"{REDACTED}"}}'
+    )
 
 
 def test_json_in_an_attribute_is_read() -> None:
@@ -145,6 +251,8 @@ def test_mappings_sequences_and_bytes() -> None:
     }
     assert redactor.value("x", ("a", KEY)) == ("a", REDACTED)
     assert redactor.value("x", b"password=abc") == b"password=[redacted]"
+    arguments = ("run", "--password", "hunter2", "--verbose", "x")
+    assert redactor.value("process.command_args", arguments) == ("run", "--password", REDACTED, "--verbose", "x")
 
 
 def test_known_secrets_go_wherever_they_appear_longest_first() -> None:
@@ -195,6 +303,20 @@ def test_any_json_survives(value: Any) -> None:
         "token" + " " * 200_000,
         "-----BEGIN " * 20_000 + "private key",
         "bearer 1" * 20_000,
+        "://a:" * 50_000,
+        "://a:" * 50_000 + "@",
+        "://a:/" * 40_000 + "@",
+        "password=[" * 20_000,
+        "password=('" * 20_000,
+        "password=b'\\'" * 15_000,
+        "cookie: a=" * 20_000,
+        'cookie: a="' * 20_000,
+        "--password " * 20_000,
+        "--" + "a-" * 100_000,
+        "<a-" * 60_000,
+        "?key=" * 40_000,
+        "basic abcd" * 20_000,
+        "Command # 1 (" * 20_000 + "of pipeline caused",
     ],
     ids=lambda text: text[:12],
 )

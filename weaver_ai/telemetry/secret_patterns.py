@@ -1,0 +1,156 @@
+"""What a secret looks like: by the name of its key, by its own shape, by where it stands.
+
+No pattern may look ahead or repeat without a bound: attributes hold text that strangers wrote.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, Literal, TypeAlias
+
+__all__ = [
+    "BASIC",
+    "BEARER",
+    "COOKIES",
+    "ELEMENT",
+    "FLAG",
+    "HEADER",
+    "KEY",
+    "KEY_HINTS",
+    "QUERY",
+    "REDIS_ARGUMENTS",
+    "SHAPES",
+    "SUSPECT",
+    "VALUE",
+    "Hold",
+    "hold_of",
+    "is_innocent",
+]
+
+Hold: TypeAlias = Literal["", "loose", "firm"]
+"""How surely a key names a secret: under a loose one a short number is a number, and prose is prose."""
+
+_FIRM: Final = (
+    r"passw(?:or)?d|passwd|passphrase|pwd|secret|api[-_ ]?key|private[-_ ]?key|access[-_ ]?key(?:[-_ ]?id)?|"
+    r"authorization|credential|set-cookie|cookie|session[-_ ]?key|signing[-_ ]?key|encryption[-_ ]?key|"
+    r"conn(?:ection)?[-_ ]?str(?:ing)?|(?<![A-Za-z])(?:jwt|t?otp)"
+)
+_LOOSE: Final = r"token|dsn|signature|session[-_]?id"
+_TOKENS: Final = r"(?:access|refresh|auth|api|bearer|session|id)[-_ ]?tokens"  # other "tokens" are a model's
+_KIND: Final = r"(?:[-_.](?:hash|pem|header|value|string|base64))?"
+_BEFORE: Final = r"(?:^|[-_. ])"
+
+_FIRM_KEY: Final = re.compile(rf"{_BEFORE}(?:{_FIRM}){_KIND}$", re.IGNORECASE)
+_LOOSE_KEY: Final = re.compile(
+    rf"{_BEFORE}(?:(?:{_FIRM})s|{_TOKENS}|{_LOOSE}|bearer|auth|redis\.search\.query){_KIND}$"
+    r"|^redis\.search\.xdoc_",  # what the Redis instrumentation keeps of a search, whatever the switches say
+    re.IGNORECASE,
+)
+_INNOCENT_KEY: Final = re.compile(
+    r"(?:page|cursor|first|last|next|eos|bos|pad|stop|cancellation|continuation|idempotency)[-_.]?(?:\w+[-_.])?token$",
+    re.IGNORECASE,
+)
+_CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+def hold_of(key: str) -> Hold:
+    """How surely `key` names a secret. `session.id`, OpenTelemetry's name of an identifier, isn't `session_id`."""
+    spelled = _CAMEL.sub("_", key)
+    if is_innocent(spelled):
+        return ""
+    if _FIRM_KEY.search(spelled) is not None:
+        return "firm"
+    return "loose" if _LOOSE_KEY.search(spelled) is not None else ""
+
+
+def is_innocent(key: str) -> bool:
+    """Whether `key` ends as the key of a place in a list or in a stream does: `next_page_token`."""
+    return _INNOCENT_KEY.search(key) is not None
+
+
+# Each with a literal that must occur (case-insensitively) before the pattern is worth running.
+SHAPES: Final[tuple[tuple[tuple[str, ...], re.Pattern[str]], ...]] = (
+    (
+        ("sk-", "sk_"),
+        re.compile(
+            r"\b(?:[sr]k[-_](?=[A-Za-z0-9_-]{0,200}\d)|sk-(?:proj|svcacct|admin|ant|or)-(?=[A-Za-z0-9_-]{16}))"
+            r"[A-Za-z0-9_-]{16,}"
+        ),
+    ),
+    (("pylf_",), re.compile(r"\bpylf_v\d+_[A-Za-z0-9_-]{8,}")),
+    (("aiza",), re.compile(r"\bAIza[A-Za-z0-9_-]{30,}")),
+    (("akia", "asia"), re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b")),
+    (
+        ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),
+        re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,})"),
+    ),
+    (("xox",), re.compile(r"\bxox[abeoprs]-[A-Za-z0-9-]{10,}")),
+    (("gsk_", "xai-", "hf_", "glpat-", "r8_"), re.compile(r"\b(?:gsk_|xai-|hf_|glpat-|r8_)[A-Za-z0-9_-]{16,}")),
+    (("eyj",), re.compile(r"\beyJ[A-Za-z0-9_-]{6,1000}\.[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]*")),
+    (
+        ("private key",),
+        re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"),
+    ),
+)
+BEARER: Final = re.compile(
+    r"\b(bearer\s+)(?=[A-Za-z0-9._~+/-]{0,200}\d|[A-Za-z0-9._~+/-]{20})[A-Za-z0-9._~+/-]{6,}=*", re.IGNORECASE
+)
+BASIC: Final = re.compile(r"\b(basic\s{1,8})([A-Za-z0-9+/]{4,4096}={0,2})", re.IGNORECASE)
+# An authorization header takes its scheme with it: `Authorization: Basic dXNlcg==`.
+HEADER: Final = re.compile(
+    r"(authorization[\"']?\\?[\"']?\s*[:=,]\s*(?:b(?=[\"']))?\\?[\"']?)(?:(?:bearer|basic|token|digest|apikey)\s+)?"
+    r"(?:\[redacted\]|[^\s\"'\\,;&}\])]+)",
+    re.IGNORECASE,
+)
+# A header with cookies, to the end of its line or of the text that it is quoted in.
+COOKIES: Final = re.compile(
+    r"(cookie\s{0,8}[:=]\s{0,8})(?=[^\s;,=\"'\\]{1,256}=)(?:=\"[^\"\r\n]{0,4096}\"|[^\r\n\"'\\])+", re.IGNORECASE
+)
+QUERY: Final = re.compile(
+    r"([?&;](?:key|sig|auth|x-(?:amz|goog)-(?:signature|credential|security-token))=)[^&;\s\"'<>#]+", re.IGNORECASE
+)
+FLAG: Final = re.compile(
+    rf"(?<![\w-])(--(?:[A-Za-z0-9]{{1,30}}[-_]){{0,4}}(?:(?:{_FIRM})s?|{_TOKENS}|{_LOOSE})\s{{1,8}})(?!\[redacted\])"
+    r"(\"[^\"]{1,4096}\"|'[^']{1,4096}'|[^\s\"'-][^\s\"',;)\]}]*)",
+    re.IGNORECASE,
+)
+ELEMENT: Final = re.compile(rf"(<(?:[A-Za-z0-9]{{1,30}}[-_:]){{0,4}}(?:(?:{_FIRM})s?|token)>)[^<>]+", re.IGNORECASE)
+# What redis-py and Redis say of a command that failed holds its arguments.
+REDIS_ARGUMENTS: Final[tuple[tuple[str, re.Pattern[str], str], ...]] = (
+    (
+        "of pipeline caused",
+        re.compile(r"(Command # \d{1,9} \([^\s()]{1,64})[\s\S]{0,400}?(\) of pipeline caused)"),
+        r"\1 ...\2",
+    ),
+    ("with args beginning with:", re.compile(r"(with args beginning with:)[^\r\n]+"), r"\1 ..."),
+)
+
+# A key that names a secret and what separates it from its value: key=value, "key": "value", key: value.
+KEY: Final = re.compile(
+    rf"((?P<firm>{_FIRM})(?P<plural>s?)|{_TOKENS}|(?P<loose>{_LOOSE}))"
+    r"(?P<separator>\\?[\"']?\s{0,8}[:=]\s{0,8}|\\?[\"']\s{0,8},\s{0,8}(?=b?\\?[\"']))",
+    re.IGNORECASE,
+)
+VALUE: Final = re.compile(
+    r"b?\\\"(?:[^\"\\]|\\[^\"])*\\\"|b?\\'(?:[^'\\]|\\[^'])*\\'|b?\"(?:[^\"\\]|\\.)*\"|b?'(?:[^'\\]|\\.)*'|"
+    r"[^\s,;&\"'\\{}\[\]()<>]+"
+)
+
+KEY_HINTS: Final = (
+    "pass", "pwd", "secret", "key", "authorization", "credential", "cookie", "token", "dsn", "jwt", "otp",
+    "signature", "session", "connection", "conn",
+)  # fmt: skip
+"""Text without any of these has no key that names a secret."""
+
+SUSPECT: Final = re.compile(
+    "|".join(
+        re.escape(hint)
+        for hint in (
+            *(hint for hints, _ in SHAPES for hint in hints),
+            *(hint for hint, _, _ in REDIS_ARGUMENTS),
+            *KEY_HINTS,
+            *("bearer", "basic", "sig=", "auth=", "@"),
+        )
+    ),
+    re.IGNORECASE,
+)
