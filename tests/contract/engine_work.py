@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from weaver_ai.errors import (
     ProviderRateLimited,
@@ -64,8 +63,6 @@ class Work:
             case "fail":
                 error = TaskError(code="run-failed", message="it didn't work")
                 return TaskOutcome(error=error, usage={"requests": 2}, cost=0.5)
-            case "no JSON":
-                return TaskOutcome(result={"when": datetime.now(UTC)})  # type: ignore[dict-item]  # what is tested
             case "tell":
                 for number in range(3):
                     await context.emit("progress", {"number": number})

@@ -7,9 +7,10 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 import pytest
+from pydantic import JsonValue
 
 from tests.contract.engine_factories import EngineFactory
-from tests.contract.engine_work import Work, all_events, finished, wanted
+from tests.contract.engine_work import Work, all_events, finished, types, wanted
 from weaver_ai.errors import (
     InvalidInput,
     QueueFull,
@@ -86,10 +87,68 @@ async def test_what_a_failed_task_used_is_kept(make_engine: EngineFactory) -> No
     assert done.error == TaskError(code="run-failed", message="it didn't work")
 
 
-async def test_a_result_that_is_no_json_fails_the_task(make_engine: EngineFactory) -> None:
-    async with make_engine(Work()) as engine:
-        done = await finished(engine, (await engine.submit(wanted("no JSON"))).id)
-    assert (done.state, done.error and done.error.code) == ("failed", "internal-error")
+def _nested(levels: int) -> JsonValue:
+    value: JsonValue = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        pytest.param({"when": datetime.now(UTC)}, id="a time"),
+        pytest.param({"text": "half of \ud83d"}, id="half a surrogate pair"),
+        pytest.param({"\ud83d": 1}, id="half a surrogate pair as a key"),
+        pytest.param(_nested(200), id="too deep for who reads it"),
+        pytest.param(_nested(300), id="too deep to write"),
+    ],
+)
+async def test_a_result_that_is_no_json_fails_the_task_once(make_engine: EngineFactory, result: JsonValue) -> None:
+    started: list[str] = []
+
+    async def handler(context: TaskContext) -> TaskOutcome:
+        started.append(context.record.id)
+        return TaskOutcome(result=result, usage={"requests": 1}, cost=0.25)
+
+    async with make_engine(handler) as engine:
+        done = await finished(engine, (await engine.submit(wanted("x"))).id)
+        events = await types(engine, done.id)
+    assert (done.state, done.result, done.usage, done.cost) == ("failed", None, {"requests": 1}, 0.25)
+    assert done.error == TaskError(
+        code="run-failed",
+        message="the task's result can't be written as JSON and read again",
+        hint="JSON is text without halves of surrogate pairs, numbers, lists and objects, less than 200 levels deep",
+    )
+    assert started == [done.id]
+    assert events == ["task.queued", "task.started", "task.failed"]
+
+
+async def test_a_deep_result_that_is_kept_can_be_read(make_engine: EngineFactory) -> None:
+    async def handler(context: TaskContext) -> TaskOutcome:
+        return TaskOutcome(result=_nested(199))
+
+    async with make_engine(handler) as engine:
+        done = await finished(engine, (await engine.submit(wanted("x"))).id)
+        assert (await engine.status(done.id)).result == _nested(199)
+
+
+async def test_an_event_that_is_no_json_fails_the_task(make_engine: EngineFactory) -> None:
+    async def handler(context: TaskContext) -> TaskOutcome:
+        await context.emit("progress", {"text": "half of \ud83d"})
+        return TaskOutcome()
+
+    async with make_engine(handler) as engine:
+        done = await finished(engine, (await engine.submit(wanted("x"))).id)
+        events = await types(engine, done.id)
+    assert done.error is not None
+    assert (done.state, done.attempts, done.error.code, done.error.message) == (
+        "failed",
+        1,
+        "run-failed",
+        "the task's event 'progress' can't be written as JSON and read again",
+    )
+    assert events == ["task.queued", "task.started", "task.failed"]
 
 
 async def test_a_handler_that_gives_nothing_back_fails_its_task(make_engine: EngineFactory) -> None:
@@ -121,6 +180,9 @@ async def test_an_input_that_is_no_json_is_refused(make_engine: EngineFactory) -
     async with make_engine(Work()) as engine:
         with pytest.raises(InvalidInput, match=r"^a task's input and metadata must be JSON values$"):
             await engine.submit(TaskRequest(capability="work", input=object()))  # type: ignore[arg-type]  # what is tested
+        for odd in ("half of \ud83d", {"\ude00": 1}, _nested(200), _nested(300)):
+            with pytest.raises(InvalidInput, match=r"^a task's input and metadata must be JSON values$"):
+                await engine.submit(TaskRequest(capability="work", input=odd))
         with pytest.raises(InvalidInput, match=r"^a task's input and metadata must be JSON values$"):
             await engine.submit(TaskRequest(capability="work", input="x", metadata={"at": datetime.now(UTC)}))  # type: ignore[dict-item]  # what is tested
 

@@ -33,6 +33,7 @@ from pydantic_ai.exceptions import (
 )
 from pydantic_ai.exceptions import RunCancelled as AgentRunCancelled
 from pydantic_ai.exceptions import RunTimedOut as AgentRunTimedOut
+from pydantic_core import PydanticSerializationError
 
 from weaver_ai.errors import (
     ProviderError,
@@ -51,6 +52,7 @@ from weaver_ai.errors import (
 
 __all__ = ["failure_of"]
 
+_IN_LOG: Final = "the cause is in the log and on the trace, under this trace id"
 _REQUEST_TIMEOUT: Final = 408
 _TOO_MANY_REQUESTS: Final = 429
 _SERVER_ERRORS: Final = range(500, 600)
@@ -88,7 +90,7 @@ def failure_of(error: Exception, *, name: str, kind: str, providers: Mapping[str
     return _of_run(error, name, kind, providers)
 
 
-def _of_run(error: Exception, name: str, kind: str, providers: Mapping[str, str]) -> WeaverError:
+def _of_run(error: Exception, name: str, kind: str, providers: Mapping[str, str]) -> WeaverError:  # noqa: PLR0911 - a table
     subject = f"the {kind} {name!r}"
     match error:
         case AgentRunTimedOut():
@@ -104,8 +106,10 @@ def _of_run(error: Exception, name: str, kind: str, providers: Mapping[str, str]
             ((model, provider),) = providers.items() if len(providers) == 1 else ((None, None),)
             message = f"the model of {subject} {_misbehaviour(error)}"
             return ProviderInvalidResponse(message, provider=provider, model=model)
+        case PydanticSerializationError() | UnicodeEncodeError():
+            return RunFailed(f"{subject} failed: something in it can't be written as JSON", hint=_IN_LOG)
         case _:
-            return RunFailed(f"{subject} failed", hint="the cause is in the log and on the trace, under this trace id")
+            return RunFailed(f"{subject} failed", hint=_IN_LOG)
 
 
 def _misbehaviour(error: UnexpectedModelBehavior) -> str:

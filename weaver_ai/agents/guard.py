@@ -12,6 +12,7 @@ from pydantic_ai.messages import ModelMessage, ModelResponse
 from pydantic_ai.models import ModelRequestParameters, StreamedResponse
 from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.settings import ModelSettings
+from pydantic_core import PydanticSerializationError
 
 __all__ = ["GuardedModel"]
 
@@ -73,5 +74,7 @@ class GuardedModel(WrapperModel):
 
 
 def _is_sorted(error: Exception) -> bool:
-    """Whether pydantic-ai has said whose failure it is; of an unexpected answer it hasn't."""
+    """Whether it is known whose failure it is; of an unexpected answer pydantic-ai doesn't say it."""
+    if isinstance(error, PydanticSerializationError | UnicodeEncodeError):
+        return True  # of the request, which the client couldn't write
     return isinstance(error, UserError | AgentRunError) and not isinstance(error, UnexpectedModelBehavior)

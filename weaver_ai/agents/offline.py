@@ -19,7 +19,6 @@ from pydantic_ai import RunContext
 from pydantic_ai.messages import (
     FinishReason,
     ModelMessage,
-    ModelRequest,
     ModelResponse,
     ModelResponsePart,
     ModelResponseStreamEvent,
@@ -34,8 +33,9 @@ from pydantic_ai.profiles import ModelProfile
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import ToolDefinition
 from pydantic_ai.usage import RequestUsage
-from pydantic_core import to_json, to_jsonable_python
+from pydantic_core import to_json
 
+from weaver_ai.agents.as_json import shown
 from weaver_ai.agents.extraction import READ_CHARACTERS, Reader, words
 
 __all__ = ["OFFLINE_MARK", "OFFLINE_MODEL", "OFFLINE_PROVIDER", "OfflineModel", "OfflineRule", "OfflineRules"]
@@ -213,17 +213,23 @@ class _Turn:
     @classmethod
     def of(cls, messages: Sequence[ModelMessage]) -> _Turn:
         text, returns = "", list[ToolReturnPart]()
+        answered: str | None = None
         for message in messages:
-            for part in message.parts if isinstance(message, ModelRequest) else ():
-                if isinstance(part, UserPromptPart):
-                    text, returns = _text_of(part), []
-                elif isinstance(part, ToolReturnPart):
+            if isinstance(message, ModelResponse):
+                answered = message.run_id
+                continue
+            # In the run that called the tool, what comes with its result in a user's name is the tool's.
+            of_tool = answered is not None and answered == message.run_id
+            for part in message.parts:
+                if isinstance(part, ToolReturnPart):
                     returns.append(part)
+                elif isinstance(part, UserPromptPart) and not of_tool:
+                    text, returns = _text_of(part), []
         return cls(text, tuple(returns), len(messages))
 
     @property
     def result(self) -> Any:
-        return to_jsonable_python(self.returns[-1].content, fallback=str) if self.returns else None
+        return shown(self.returns[-1].content) if self.returns else None
 
     @property
     def failed(self) -> bool:
@@ -301,7 +307,10 @@ def _said(part: Any) -> str:
     if isinstance(part, ToolCallPart):
         return f"{part.tool_name} {part.args_as_json_str()}"
     if isinstance(part, ToolReturnPart):
-        return part.model_response_str()
+        try:
+            return part.model_response_str()
+        except ValueError:  # a history that nobody could send
+            return to_json(shown(part.content)).decode()
     if isinstance(part, UserPromptPart):
         return _text_of(part)
     content = getattr(part, "content", "")

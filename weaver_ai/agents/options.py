@@ -14,6 +14,7 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import ToolDefinition
 from pydantic_core import to_json
 
+from weaver_ai.agents.as_json import whole_text
 from weaver_ai.agents.registry import RegisteredAgent
 from weaver_ai.errors import InvalidInput
 
@@ -53,8 +54,14 @@ def prompt_of(entry: RegisteredAgent, value: object, options: RunOptions) -> str
     if isinstance(value, str):
         if not value.strip():
             raise InvalidInput(f"the input of the agent {entry.name!r} is empty")
-        return value
-    return to_json(value).decode()
+        return whole_text(value)
+    try:
+        return to_json(value).decode()
+    except ValueError as error:
+        raise InvalidInput(
+            f"the input of the agent {entry.name!r} can't be written as JSON",
+            hint="give it text, or what pydantic can write",
+        ) from error
 
 
 def output_type_of(entry: RegisteredAgent, options: RunOptions) -> Any:

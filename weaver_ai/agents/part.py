@@ -10,14 +10,15 @@ from typing import Any, Literal
 from pydantic import JsonValue
 from pydantic_ai import AgentRunResult, DeferredToolRequests, RunUsage
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart
-from pydantic_core import to_json, to_jsonable_python
+from pydantic_core import to_json
 
+from weaver_ai.agents.as_json import json_of, shown, whole_text
 from weaver_ai.agents.offline import OFFLINE_PROVIDER
 from weaver_ai.agents.registry import Entry
 from weaver_ai.agents.result import Ledger, PendingCall, RunResult, Step, ToolCall, Usage
 from weaver_ai.agents.watch import Watch, arguments_of
 
-__all__ = ["Part", "cost_of", "json_of"]
+__all__ = ["Part", "cost_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,19 +71,25 @@ class Part:
             name=entry.name,
             capability=entry.capability,
             output=self.output,
-            text=_text(self.output),
+            text=_text_of(self.output, shown(self.output)),
             usage=self.usage,
             cost=self.cost,
             model=self.model,
         )
 
     def result(self, run_id: str, entry: Entry) -> RunResult:
+        """What the caller of the run gets.
+
+        Raises:
+            RunFailed: the output can't be written as JSON.
+        """
+        output = None if self.pending else json_of(self.output, f"the output of the {entry.kind} {entry.name!r}")
         return RunResult(
             run_id=run_id,
             name=entry.name,
             kind=entry.kind,
-            output=None if self.pending else json_of(self.output),
-            text=_spoken(self.messages) if self.pending else _text(self.output),
+            output=output,
+            text=_spoken(self.messages) if self.pending else _text_of(self.output, output),
             usage=self.usage,
             cost=self.cost,
             model=self.model,
@@ -122,14 +129,10 @@ def _spoken(messages: Sequence[ModelMessage]) -> str:
     return "".join(part.content for part in answers[-1].parts if isinstance(part, TextPart)) if answers else ""
 
 
-def json_of(value: object) -> JsonValue:
-    return to_jsonable_python(value, fallback=str)  # type: ignore[no-any-return]  # JSON, by what the function does
-
-
-def _text(value: object) -> str:
-    if value is None:
+def _text_of(output: object, as_json: JsonValue) -> str:
+    if output is None:
         return ""
-    return value if isinstance(value, str) else to_json(value, fallback=str).decode()
+    return whole_text(output) if isinstance(output, str) else to_json(as_json).decode()
 
 
 def _joined(values: Iterable[str | None]) -> str | None:

@@ -12,7 +12,8 @@ from pydantic import JsonValue, PydanticUserError, TypeAdapter, ValidationError
 from pydantic_ai.output import NativeOutput, PromptedOutput, TextOutput, ToolOutput
 from pydantic_core import PydanticSerializationError, to_json
 
-from weaver_ai.agents.part import Part, json_of
+from weaver_ai.agents.as_json import shown
+from weaver_ai.agents.part import Part
 from weaver_ai.agents.registry import RegisteredAgent
 from weaver_ai.agents.result import Ledger, ToolCall, Usage
 from weaver_ai.tasks.steps import StepLog
@@ -37,7 +38,7 @@ class Replay:
         Raises:
             StepChanged: that was another agent, or had another input.
         """
-        kept = self.log.recall(step, entry.capability, json_of(value))
+        kept = self.log.recall(step, entry.capability, shown(value))
         if kept is None:
             return None
         part = _KEPT.validate_python(kept).part(entry)
@@ -58,7 +59,7 @@ class Replay:
             trace_id=part.trace_id,
             tool_calls=part.tool_calls,
         )
-        await self.log.keep(step, entry.capability, json_of(value), json_of(asdict(kept)))
+        await self.log.keep(step, entry.capability, shown(value), shown(asdict(kept)))
         self.kept.add(part.usage, part.cost)
 
 

@@ -15,11 +15,12 @@ from pydantic_ai.capabilities import ReinjectSystemPrompt
 from pydantic_ai.exceptions import UserError
 from pydantic_ai.toolsets import ExternalToolset
 
+from weaver_ai.agents.as_json import shown
 from weaver_ai.agents.events import RunEvent, RunFinished, RunStarted, StepFinished, StepStarted
 from weaver_ai.agents.job import Job
 from weaver_ai.agents.models import Models, ProviderStatus, is_offline, leaves
 from weaver_ai.agents.options import RunOptions, model_settings_of, output_type_of, prompt_of, tool_results_of
-from weaver_ai.agents.part import Part, cost_of, json_of
+from weaver_ai.agents.part import Part, cost_of
 from weaver_ai.agents.registry import Entry, RegisteredAgent, RegisteredWorkflow, Weaver
 from weaver_ai.agents.replay import Replay
 from weaver_ai.agents.result import Ledger, RunResult, Step, Usage
@@ -209,7 +210,7 @@ class Runner:
         else:
             part = await self._workflow(entry, value, job, f"{step}.")
         finished = StepFinished(
-            step=step, name=entry.name, capability=entry.capability, output=json_of(part.output), usage=part.usage
+            step=step, name=entry.name, capability=entry.capability, output=shown(part.output), usage=part.usage
         )
         await job.tell(finished)
         return part

@@ -25,16 +25,19 @@ from pydantic_ai.messages import (
     PartStartEvent,
     TextPart,
     TextPartDelta,
+    ThinkingPart,
     ToolCallPart,
     ToolReturn,
+    tool_return_ta,
 )
 from pydantic_ai.models import ModelRequestContext
 from pydantic_ai.tools import ToolDefinition
-from pydantic_core import to_jsonable_python
 
+from weaver_ai.agents.as_json import shown, whole_text
 from weaver_ai.agents.events import RunEvent, TextDelta, ToolCalled, ToolReturned
 from weaver_ai.agents.result import ToolCall
 from weaver_ai.errors import RunTimeout
+from weaver_ai.telemetry.logs import log_warning
 
 __all__ = ["Emit", "Relay", "Watch", "arguments_of", "current_trace_id", "is_past"]
 
@@ -85,6 +88,7 @@ class Watch(AbstractCapability[Any]):
                 self.interrupted = _may_have_cost(error)
                 raise
         self.interrupted = False
+        _make_whole(response)
         return response
 
     async def _answered(self, request_context: ModelRequestContext, handler: WrapModelRequestHandler) -> ModelResponse:
@@ -111,8 +115,12 @@ class Watch(AbstractCapability[Any]):
         with self._marked():
             result = await handler(args)
         told = result.return_value if isinstance(result, ToolReturn) else result
-        self.calls[place] = replace(made, result=to_jsonable_python(told, fallback=str), failed=False)
-        return result
+        self.calls[place] = replace(made, result=shown(told), failed=False)
+        if _can_be_sent(told):
+            return result
+        # The tool has had its effect: the model had better hear of it than the run fail.
+        log_warning("a tool's result can't be written as JSON as it is", **{"gen_ai.tool.name": call.tool_name})
+        return replace(result, return_value=shown(told)) if isinstance(result, ToolReturn) else shown(told)
 
     @contextmanager
     def _marked(self, code_of: Callable[[Exception], str] | None = None) -> Iterator[None]:
@@ -157,7 +165,7 @@ class Relay(Watch):
     def _told(self, event: AgentStreamEvent) -> RunEvent | None:
         match event:
             case PartStartEvent(part=TextPart(content=text)) | PartDeltaEvent(delta=TextPartDelta(content_delta=text)):
-                return TextDelta(text=text, step=self.step) if text else None
+                return TextDelta(text=whole_text(text), step=self.step) if text else None
             case FunctionToolCallEvent(part=part):
                 return ToolCalled(
                     id=part.tool_call_id, name=part.tool_name, arguments=arguments_of(part), step=self.step
@@ -166,7 +174,7 @@ class Relay(Watch):
                 return ToolReturned(
                     id=part.tool_call_id,
                     name=part.tool_name,
-                    result=to_jsonable_python(part.content, fallback=str),
+                    result=shown(part.content),
                     failed=part.outcome != "success",
                     step=self.step,
                 )
@@ -192,4 +200,26 @@ def current_trace_id() -> str | None:
 
 def arguments_of(part: ToolCallPart) -> dict[str, JsonValue]:
     """A call's arguments; those that aren't JSON, as models write them at times, under the name they got."""
-    return part.args_as_dict()
+    arguments = shown(part.args_as_dict())
+    return arguments if isinstance(arguments, dict) else {"arguments": arguments}
+
+
+def _can_be_sent(value: object) -> bool:
+    """Whether a model can be told a tool's result: the clients write it as UTF-8."""
+    try:
+        tool_return_ta.dump_json(value)
+    except Exception:  # noqa: BLE001 - a serializer of the user's may raise anything
+        return False
+    return True
+
+
+def _make_whole(response: ModelResponse) -> None:
+    """Take halves of surrogate pairs out of an answer: JSON can bring them in, and nothing could be done with it."""
+    for part in response.parts:
+        if isinstance(part, TextPart | ThinkingPart):
+            part.content = whole_text(part.content)
+        elif isinstance(part, ToolCallPart):
+            if isinstance(part.args, str):
+                part.args = whole_text(part.args)
+            elif part.args is not None and not _can_be_sent(part.args):
+                part.args = arguments_of(part)

@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 from weaver_ai.tasks import tracing
 from weaver_ai.tasks.engine import TaskContext, TaskHandler, TaskOutcome
-from weaver_ai.tasks.payloads import CANCELLED, checked_outcome, error_of
+from weaver_ai.tasks.payloads import CANCELLED, checked_event, checked_outcome, error_of
 from weaver_ai.tasks.record import TaskError, TaskRecord
 from weaver_ai.tasks.schedule import DEADLINE_EXCEEDED, verdict_on
 
@@ -47,9 +47,13 @@ async def attempt(
         asyncio.CancelledError: it was cancelled, for another reason than its task's deadline.
     """
     record = context.record
+
+    async def emit(kind: str, data: Mapping[str, JsonValue]) -> None:
+        await context.emit(kind, checked_event(kind, data))
+
     with tracing.processing(system, record) as span:
         try:
-            outcome = checked_outcome(await handler(context), record)
+            outcome = checked_outcome(await handler(replace(context, emit=emit)), record)
         except asyncio.CancelledError:
             if stopped() is not DEADLINE_EXCEEDED:
                 raise

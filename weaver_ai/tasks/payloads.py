@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
-from pydantic import JsonValue, TypeAdapter, ValidationError
+from pydantic import JsonValue, TypeAdapter
+from pydantic_core import from_json, to_json
 
-from weaver_ai.errors import Draining, InvalidInput, RunCancelled, WeaverError
+from weaver_ai.errors import Draining, InvalidInput, RunCancelled, RunFailed, WeaverError
 from weaver_ai.tasks import tracing
 from weaver_ai.tasks.engine import TaskOutcome
 from weaver_ai.tasks.record import TaskError, TaskRecord, TaskRequest
@@ -15,6 +18,7 @@ __all__ = [
     "CANCELLED",
     "DRAINED",
     "IDEMPOTENCY_SECONDS",
+    "checked_event",
     "checked_outcome",
     "error_of",
     "fingerprint_of",
@@ -28,18 +32,23 @@ DRAINED: Final = TaskError.of(Draining("the service shut down before the task ha
 
 _INTERNAL: Final = TaskError(code=WeaverError.code, message="the task failed for a reason that was logged")
 _JSON: Final[TypeAdapter[JsonValue]] = TypeAdapter(JsonValue)
+_OUTCOME: Final[TypeAdapter[TaskOutcome]] = TypeAdapter(TaskOutcome)
+_HINT: Final = "JSON is text without halves of surrogate pairs, numbers, lists and objects, less than 200 levels deep"
+_UNWRITABLE: Final = TaskError.of(RunFailed("the task's result can't be written as JSON and read again", hint=_HINT))
 
 
 def json_value(value: object) -> JsonValue:
     """`value` as it is.
 
     Raises:
-        InvalidInput: it isn't JSON.
+        InvalidInput: it isn't JSON, or not such as can be written and read again.
     """
     try:
-        return _JSON.validate_python(value)
-    except ValidationError as error:
+        checked = _JSON.validate_python(value)
+        _JSON.validate_json(to_json([checked]))  # within something, as it is in the record
+    except ValueError as error:  # also of a half surrogate pair, and of what is nested too deeply
         raise InvalidInput("a task's input and metadata must be JSON values") from error
+    return checked
 
 
 def fingerprint_of(request: TaskRequest) -> str:
@@ -50,12 +59,27 @@ def fingerprint_of(request: TaskRequest) -> str:
 
 
 def checked_outcome(outcome: TaskOutcome, record: TaskRecord) -> TaskOutcome:
-    """The outcome, or one that says that its result isn't JSON."""
+    """The outcome, or one that says that its result can't be written as JSON and read again."""
     try:
-        json_value(outcome.result)
-    except InvalidInput as error:
-        return TaskOutcome(error=error_of(error.__cause__ or error, record), usage=outcome.usage, cost=outcome.cost)
+        _JSON.validate_python(outcome.result)
+        _OUTCOME.validate_json(to_json(outcome))
+    except ValueError as error:
+        tracing.report(error, record)
+        return replace(outcome, result=None, error=_UNWRITABLE)
     return outcome
+
+
+def checked_event(kind: str, data: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
+    """The data of a handler's event as it is.
+
+    Raises:
+        RunFailed: it can't be written as JSON and read again.
+    """
+    try:
+        from_json(to_json(dict(data)))
+    except ValueError as error:
+        raise RunFailed(f"the task's event {kind!r} can't be written as JSON and read again", hint=_HINT) from error
+    return data
 
 
 def error_of(error: BaseException, record: TaskRecord) -> TaskError:

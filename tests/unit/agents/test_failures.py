@@ -22,10 +22,11 @@ from pydantic_ai.exceptions import (
     UsageLimitExceeded,
 )
 from pydantic_ai.exceptions import RunCancelled as AgentRunCancelled
+from pydantic_ai.messages import ModelRequest, UserPromptPart
 
 from tests.fixtures.provider_answers import Answer, Hangs, Malformed, Reset, Status, Truncated, tool_call
 from tests.fixtures.provider_server import ClosedPort, ProviderServer, Vendor
-from weaver_ai.agents import Ledger, RunEvent, Runner, Weaver
+from weaver_ai.agents import Ledger, RunEvent, Runner, RunOptions, Weaver
 from weaver_ai.agents.failures import failure_of
 from weaver_ai.errors import (
     ProviderError,
@@ -215,6 +216,18 @@ async def test_output_that_never_validates_is_the_model_s_failure(provider_serve
     assert isinstance(failed.value.__cause__, UnexpectedModelBehavior)
 
 
+async def test_a_request_that_cannot_be_written_is_not_the_provider_s_failure(asked: Asked) -> None:
+    history = [ModelRequest(parts=[UserPromptPart("half of \ud83d")])]
+    urls = asked.server.openai.base_url, asked.server.anthropic.base_url
+    async with running(asked.model, *urls) as runner:
+        with pytest.raises(RunFailed) as failed:
+            await runner.run(runner.weaver.find("a"), None, RunOptions(history=history))
+    assert (type(failed.value), failed.value.message) == (
+        RunFailed, "the agent 'a' failed: something in it can't be written as JSON",
+    )  # fmt: skip
+    assert asked.vendor.requests == []
+
+
 # What isn't worth a server
 
 PROVIDERS = {"m1": "openai"}
@@ -238,6 +251,10 @@ UNMODELLED: dict[str, tuple[Exception, type[WeaverError], str]] = {
         ProviderInvalidResponse, "the model of the agent 'a' never gave a usable answer",
     ),
     "a bug": (KeyError(SECRET), RunFailed, "the agent 'a' failed"),
+    "unwritable": (
+        UnicodeEncodeError("utf-8", SECRET, 0, 1, "surrogates not allowed"),
+        RunFailed, "the agent 'a' failed: something in it can't be written as JSON",
+    ),
     "another agent error": (AgentRunError(SECRET), RunFailed, "the agent 'a' failed"),
     "in the stream": (
         ModelAPIError("m1", SECRET, provider_error_code="strange", in_stream=True),
