@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Iterable, Sequence
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.context import Context
@@ -15,6 +16,7 @@ from opentelemetry.trace import Link, SpanKind, StatusCode, TraceState
 
 from weaver_ai.telemetry import names
 from weaver_ai.telemetry.api import ExporterHealth
+from weaver_ai.telemetry.processors import ATTEMPT
 from weaver_ai.telemetry.runtime import SCOPE, weaver_version
 
 if TYPE_CHECKING:
@@ -25,10 +27,15 @@ __all__ = ["GenAIMetrics", "MeasuringSampler", "Prometheus", "observe_export"]
 # Semantic conventions, GenAI client metrics: advised bucket boundaries in seconds.
 _SECONDS: Final = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 _OPERATION: Final = "gen_ai.operation.name"
+_PROVIDER: Final = "gen_ai.provider.name"
+_MODEL: Final = "gen_ai.request.model"
+_CHAT: Final = "chat"
+_CHAIN: Final = "fallback:"
+_MAX_CHAINS: Final = 10_000
 _DURATION_LABELS: Final = (
     _OPERATION,
-    "gen_ai.provider.name",
-    "gen_ai.request.model",
+    _PROVIDER,
+    _MODEL,
     "gen_ai.response.model",
     "server.address",
     "server.port",
@@ -60,7 +67,8 @@ class Prometheus:
 class GenAIMetrics(SpanProcessor):
     """`gen_ai.client.operation.duration` of every ended GenAI client span, failed ones with `error.type`.
 
-    pydantic-ai measures tokens and cost itself, but no durations.
+    pydantic-ai measures tokens and cost itself, but no durations. Of a fallback chain each model that was tried is an
+    operation of its own: the failed ones have spans below the chain's, which bears the name of the model that answered.
     """
 
     def __init__(self, meter_provider: MeterProvider) -> None:
@@ -71,18 +79,72 @@ class GenAIMetrics(SpanProcessor):
             description="Duration of GenAI client operations.",
             explicit_bucket_boundaries_advisory=_SECONDS,
         )
+        self._failed = _FailedAttempts()
 
     def on_end(self, span: ReadableSpan) -> None:
         attributes = span.attributes or {}
+        if ATTEMPT in attributes:
+            self._failed.add(span)
+            self._record(span, span.start_time, {_OPERATION: _CHAT, **_labels(attributes)})
+            return
         if span.kind is not SpanKind.CLIENT or _OPERATION not in attributes:
             return
         scope = span.instrumentation_scope
         if scope is not None and scope.name in _OTHER_CLIENTS:
             return
-        labels: dict[str, Any] = {key: attributes[key] for key in _DURATION_LABELS if key in attributes}
+        tried, since = self._failed.of(span)
+        labels = _labels(attributes)
+        if str(labels.get(_MODEL, "")).startswith(_CHAIN) and not _name_member(labels, tried):
+            return  # every model of the chain failed, and each has been counted
+        self._record(span, since, labels)
+
+    def _record(self, span: ReadableSpan, since: int | None, labels: dict[str, Any]) -> None:
         if span.status.status_code is StatusCode.ERROR:
             labels["error.type"] = _error_type(span)
-        self._duration.record(((span.end_time or 0) - (span.start_time or 0)) / 1e9, labels)
+        self._duration.record(max(0, (span.end_time or 0) - (since or 0)) / 1e9, labels)
+
+
+class _FailedAttempts:
+    """How many models of a chain have failed so far, and when the last one did, by the chain's open span."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._ended: dict[int, tuple[int, int]] = {}
+
+    def add(self, attempt: ReadableSpan) -> None:
+        if attempt.parent is None:
+            return
+        with self._lock:
+            tried, last = self._ended.pop(attempt.parent.span_id, (0, 0))
+            self._ended[attempt.parent.span_id] = (tried + 1, max(last, attempt.end_time or 0))
+            if len(self._ended) > _MAX_CHAINS:  # of spans that were never ended
+                self._ended.pop(next(iter(self._ended)))
+
+    def of(self, span: ReadableSpan) -> tuple[int, int]:
+        """How many have failed below `span`, and since when it has been the next one's operation."""
+        began = span.start_time or 0
+        if not self._ended or span.context is None:
+            return 0, began
+        with self._lock:
+            tried, last = self._ended.pop(span.context.span_id, (0, began))
+        return tried, max(began, last)
+
+
+def _labels(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: attributes[key] for key in _DURATION_LABELS if key in attributes}
+
+
+def _name_member(labels: dict[str, Any], tried: int) -> bool:
+    """Give the labels of a chain that broke off the names of the model that it was at; False if there is none."""
+    for key in (_PROVIDER, _MODEL):
+        members = str(labels.get(key, "")).removeprefix(_CHAIN).split(",")
+        if tried >= len(members):
+            return False
+        labels[key] = members[tried]
+    if tried > 0:  # the chain's address is its first model's
+        labels.pop("server.address", None)
+        labels.pop("server.port", None)
+    return True
 
 
 def _error_type(span: ReadableSpan) -> str:
@@ -92,7 +154,7 @@ def _error_type(span: ReadableSpan) -> str:
     for event in reversed(span.events):
         if event.name == "exception" and event.attributes and "exception.type" in event.attributes:
             return str(event.attributes["exception.type"])
-    return "_OTHER"
+    return "rejected" if ATTEMPT in (span.attributes or {}) else "_OTHER"
 
 
 class MeasuringSampler(Sampler):
@@ -115,12 +177,16 @@ class MeasuringSampler(Sampler):
         trace_state: TraceState | None = None,
     ) -> SamplingResult:
         result = self.inner.should_sample(parent_context, trace_id, name, kind, attributes, links, trace_state)
-        if result.decision is Decision.DROP and kind is SpanKind.CLIENT and attributes and _OPERATION in attributes:
+        if result.decision is Decision.DROP and _is_measured(kind, attributes or {}):
             return SamplingResult(Decision.RECORD_ONLY, attributes, result.trace_state)
         return result
 
     def get_description(self) -> str:
         return f"MeasuringSampler{{{self.inner.get_description()}}}"
+
+
+def _is_measured(kind: SpanKind | None, attributes: Mapping[str, Any]) -> bool:
+    return ATTEMPT in attributes or (kind is SpanKind.CLIENT and _OPERATION in attributes)
 
 
 def observe_export(meter_provider: MeterProvider, health: Callable[[], ExporterHealth]) -> None:

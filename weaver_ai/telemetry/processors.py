@@ -16,6 +16,7 @@ from weaver_ai.telemetry.redaction import Redactor
 from weaver_ai.telemetry.validation import record_validation_errors
 
 __all__ = [
+    "ATTEMPT",
     "AttemptErrors",
     "InboundLinks",
     "RedactingLogs",
@@ -26,7 +27,9 @@ __all__ = [
     "note_failed_attempt",
 ]
 
-_ATTEMPT: Final = "pydantic_ai.model_request.attempt"
+ATTEMPT: Final = "pydantic_ai.model_request.attempt"
+"""On the span of a model that was tried, failed, and gave way to the next one."""
+
 _FAILURE: Final = create_key("weaver.failed-attempt")
 
 
@@ -117,7 +120,7 @@ class AttemptErrors(SpanProcessor):
     """Gives `error.type` to a failed model of a fallback chain: pydantic-ai makes and ends its span in one go."""
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        if span.attributes and _ATTEMPT in span.attributes:
+        if span.attributes and ATTEMPT in span.attributes:
             code = get_value(_FAILURE, parent_context)
             if isinstance(code, str):
                 span.set_attribute("error.type", code)
