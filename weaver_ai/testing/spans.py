@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from math import inf
 from typing import final
 
+from weaver_ai.spans.growing import Growing
 from weaver_ai.spans.render import Style
 from weaver_ai.spans.tree import Forest
 from weaver_ai.testing.asserting.expect import Selection
@@ -35,7 +37,9 @@ class Spans(Selection):
         self._timeout = timeout
         self._promises = promises or Promises()
         self._style = Style(width=96, colour=colour)
+        self._growing = Growing()
         self._known: tuple[int, Forest] | None = None
+        self._inside: tuple[Forest, Sequence[int], Sequence[int]] | None = None
         self._began: tuple[int, int | None] | None = None
 
     @property
@@ -71,20 +75,25 @@ class Spans(Selection):
             inner._began = first, self._source.next_sequence
 
     def _look(self) -> Look:
-        version = self._source.version
-        if self._known is None or self._known[0] != version:
-            forest = Forest(self._source.snapshot())
-            # An open span can get attributes, which no version tells: then nothing is kept.
-            self._known = None if any(span.is_open for span in forest.spans) else (version, forest)
-        else:
-            forest = self._known[1]
+        forest = self._forest()
         if self._began is None:
             return Look(forest, None, None, "spans", self._style, self._source.why_empty)
-        first, last = self._began
-        sequences = [span.sequence for span in forest.spans]
-        inside = [
-            place for place, number in enumerate(sequences) if number >= first and (last is None or number < last)
-        ]
-        among = set(inside)
-        roots = [place for place in inside if forest.parent(place) not in among]
-        return Look(forest, inside, roots, "spans", self._style, self._source.why_empty)
+        return Look(forest, *self._scoped(forest, *self._began), "spans", self._style, self._source.why_empty)
+
+    def _forest(self) -> Forest:
+        version = self._source.version
+        if self._known is not None and self._known[0] == version:
+            return self._known[1]
+        forest = self._growing.forest(self._source.snapshot())
+        # An open span can get attributes, which no version tells: then it is looked at again.
+        self._known = None if forest.open else (version, forest)
+        return forest
+
+    def _scoped(self, forest: Forest, first: int, last: int | None) -> tuple[Sequence[int], Sequence[int]]:
+        """The positions of what began inside, and those of them that have no parent there."""
+        if self._inside is None or self._inside[0] is not forest:
+            end = inf if last is None else last
+            inside = [place for place, span in enumerate(forest.spans) if first <= span.sequence < end]
+            among = set(inside)
+            self._inside = forest, inside, [place for place in inside if forest.parent(place) not in among]
+        return self._inside[1:]

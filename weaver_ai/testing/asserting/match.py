@@ -21,6 +21,7 @@ from weaver_ai.spans.conditions import (
     Text,
 )
 from weaver_ai.spans.expected import AnyOrder, Item, Node, Repeated, TreePattern
+from weaver_ai.spans.outcome import HasStatus
 from weaver_ai.spans.query import Condition, SpanPattern
 from weaver_ai.spans.relations import LinkedTo, Parent, Target, Within
 from weaver_ai.testing.asserting.keywords import attributes_of, known, one_of
@@ -242,7 +243,7 @@ def _kind(function: str, value: object) -> Iterator[Condition]:
 
 
 def _status(function: str, value: object) -> Iterator[Condition]:
-    yield Field("status", one_of(function, "status", value, get_args(StatusCode)), lambda span: span.status.code)
+    yield HasStatus(one_of(function, "status", value, get_args(StatusCode)))
 
 
 def _open(_function: str, value: object) -> Iterator[Condition]:

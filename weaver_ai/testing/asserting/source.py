@@ -27,7 +27,10 @@ class Source(Protocol):
         ...
 
     def snapshot(self) -> Sequence[Span]:
-        """Each span once, open ones included (with `end` None), in any order."""
+        """Each span once, open ones included (with `end` None), in any order.
+
+        Questions are quick where those that didn't change are the same objects, in the same order, as the last time.
+        """
         ...
 
     def subscribe(self, wake: Callable[[], None]) -> Callable[[], None]:

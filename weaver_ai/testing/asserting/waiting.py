@@ -72,7 +72,7 @@ class _Wishes:
     def _closed(self) -> Wish[bool]:
         def attempt() -> bool | None:
             look = self._look()
-            return not any(look.forest.spans[position].is_open for position in look.domain) or None
+            return not any(position in look.domain for position in look.forest.open) or None
 
         return Wish(attempt, lambda: explain.still_open(self._look(), self._timeout))
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from operator import itemgetter
 from time import monotonic_ns, time_ns  # by name, where a test that stops the clock leaves `monotonic_ns` as it is
 from typing import TYPE_CHECKING
 
@@ -65,7 +67,7 @@ class Recording:
         self.handed: list[object] = []  # people test their processors with anything
         self._indexed = self._matched = 0
         self._index: dict[tuple[int, int], Captured] = {}
-        self._frozen: dict[Captured, Span] = {}
+        self._known: tuple[list[Span | None], list[int]] = [], []
         self._listeners: dict[object, Callable[[], None]] = {}
         self._signal_listeners: dict[object, Callable[[], None]] = {}  # of all signals; each is in the other too
 
@@ -162,15 +164,21 @@ class Recording:
         return [*own, *self._of_others(own)] if self.remote.spans else own
 
     def _own(self) -> list[Span]:
+        """Those of this process; one that has ended is the same object from then on.
+
+        Only what began or could change since the last time is read. Two threads may do so at once: the state is
+        replaced whole, and either's is right.
+        """
         self._match_versions()
-        marks, passed = tuple(self._marks), 0
-        spans: list[Span] = []
-        for place, captured in enumerate(self.everything()):
-            while passed < len(marks) and marks[passed][0] <= place:
-                passed += 1
-            if not captured.is_phantom:
-                spans.append(self._read(captured, place + passed))
-        return spans
+        known, unsettled = self._known
+        captured, spans, left = self.everything(), known.copy(), []
+        spans.extend([None] * (len(captured) - len(spans)))
+        for place in (*unsettled, *range(len(known), len(spans))):
+            span = spans[place] = self._read(captured[place], place)
+            if span is None or span.is_open:
+                left.append(place)
+        self._known = spans, left
+        return list(filter(None, spans))
 
     def _of_others(self, own: Sequence[Span]) -> list[Span]:
         known = {key_of(span) for span in own}
@@ -223,14 +231,12 @@ class Recording:
             if found is not None and not _is_own(found.span, version):
                 found.rewritten = version
 
-    def _read(self, captured: Captured, sequence: int) -> Span:
-        span = self._frozen.get(captured)
-        if span is None:
-            ended = captured.ended
-            span = from_sdk(captured.latest, sequence=sequence, open=not ended)
-            if ended:
-                self._frozen[captured] = span
-        return span
+    def _read(self, captured: Captured, place: int) -> Span | None:
+        if captured.is_phantom:
+            return None
+        ended = captured.ended
+        sequence = place + bisect_right(self._marks, place, key=itemgetter(0))
+        return from_sdk(captured.latest, sequence=sequence, open=not ended)
 
     def _wake(self) -> None:
         for listener in tuple(self._listeners.values()):
