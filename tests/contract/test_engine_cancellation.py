@@ -9,7 +9,9 @@ import pytest
 from tests.contract.engine_factories import EngineFactory
 from tests.contract.engine_work import PATIENCE, Work, finished, types, wanted
 from weaver_ai.tasks import (
+    TaskContext,
     TaskError,
+    TaskOutcome,
 )
 
 pytest_plugins = ["tests.fixtures.recorded", "tests.fixtures.redis_server"]
@@ -101,3 +103,22 @@ async def test_a_waiter_that_gives_up_disturbs_nobody(make_engine: EngineFactory
         work.go.set()
         assert (await finished(engine, task.id)).state == "succeeded"
     assert work.cancelled == []
+
+
+async def test_a_cancellation_that_the_handler_lets_out_is_a_failure(make_engine: EngineFactory) -> None:
+    async def handler(context: TaskContext) -> TaskOutcome:
+        other = asyncio.create_task(asyncio.sleep(PATIENCE))
+        other.cancel()
+        await other
+        return TaskOutcome()
+
+    async with make_engine(handler) as engine:
+        done = await finished(engine, (await engine.submit(wanted("x"))).id)
+        told = await types(engine, done.id)
+    assert (done.state, done.attempts) == ("failed", 1)
+    assert done.error == TaskError(
+        code="run-failed",
+        message="the task failed: something that it awaited was cancelled, and not the task",
+        hint="catch the CancelledError of what the handler awaits",
+    )
+    assert told == ["task.queued", "task.started", "task.failed"]

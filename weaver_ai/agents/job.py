@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from weaver_ai.agents.replay import Replay
 from weaver_ai.agents.result import Ledger
 from weaver_ai.agents.watch import Emit, Relay, Watch, is_past
 from weaver_ai.errors import CapabilityNotFound, RunFailed, RunTimeout, WeaverError
+from weaver_ai.tasks.stopping import stopping
 from weaver_ai.telemetry.logs import log_error
 
 __all__ = ["Job"]
@@ -49,6 +51,7 @@ class Job:
     @contextmanager
     def limits(self, entry: Entry, providers: Mapping[str, str] | None = None) -> Iterator[None]:
         """Give whatever leaves the block its class of `weaver_ai.errors`; `providers` is by model name."""
+        asked = stopping()
         try:
             yield
         except CapabilityNotFound as error:
@@ -56,6 +59,14 @@ class Job:
             raise RunFailed(f"the {entry.kind} {entry.name!r} failed: {error.message}", hint=error.hint) from error
         except WeaverError:
             raise
+        except asyncio.CancelledError as error:
+            if asked():
+                raise
+            log_error(f"the {entry.kind} failed", exception=error)
+            raise RunFailed(
+                f"the {entry.kind} {entry.name!r} failed: something that it awaited was cancelled, and not the run",
+                hint="a tool or a step let out the CancelledError of a task that it had awaited: catch it there",
+            ) from error
         except Exception as error:  # agents and workflows are the user's code, which may raise anything
             failure = self.failure(error, entry, providers or {})
             if type(failure) is RunFailed:

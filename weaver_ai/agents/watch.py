@@ -36,7 +36,8 @@ from pydantic_ai.tools import ToolDefinition
 from weaver_ai.agents.as_json import shown, whole_text
 from weaver_ai.agents.events import RunEvent, TextDelta, ToolCalled, ToolReturned
 from weaver_ai.agents.result import ToolCall
-from weaver_ai.errors import RunTimeout
+from weaver_ai.errors import RunFailed, RunTimeout
+from weaver_ai.tasks.stopping import stopping
 from weaver_ai.telemetry.logs import log_warning
 
 __all__ = ["Emit", "Relay", "Watch", "arguments_of", "current_trace_id", "is_past"]
@@ -57,7 +58,8 @@ class Watch(AbstractCapability[Any]):
     """Puts `attributes` on the run's span, marks spans that fail, and remembers the run's trace and its tool calls.
 
     `code_of` gives the `error.type` of what leaves a run or a model request. `deadline` is on the event loop's
-    clock; what is cancelled after it has timed out. `calls` are in the order in which they began.
+    clock; what is cancelled after it has timed out. `stopping` tells whether the run was
+    asked to stop. `calls` are in the order in which they began.
     `interrupted` says that a model call ended without telling what it used, `broken` why the answer that is being
     read can't be read on.
     """
@@ -65,6 +67,7 @@ class Watch(AbstractCapability[Any]):
     attributes: Mapping[str, str | int | bool] = field(default_factory=dict)
     code_of: Callable[[Exception], str] | None = None
     deadline: float = math.inf
+    stopping: Callable[[], bool] = field(default_factory=stopping)
     trace_id: str | None = None
     calls: list[ToolCall] = field(default_factory=list)
     interrupted: bool = False
@@ -129,6 +132,10 @@ class Watch(AbstractCapability[Any]):
         try:
             yield
         except asyncio.CancelledError:
+            if code_of is not None and not self.stopping():
+                span.set_attribute("error.type", RunFailed.code)
+                span.set_status(Status(StatusCode.ERROR, "something that it awaited was cancelled"))
+                raise
             late = is_past(self.deadline)
             span.set_attribute("error.type", RunTimeout.code if late else "cancelled")
             span.set_status(Status(StatusCode.ERROR, "timed out" if late else "cancelled"))

@@ -6,16 +6,27 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Final
 
 from pydantic import JsonValue
 
+from weaver_ai.errors import RunFailed
 from weaver_ai.tasks import tracing
 from weaver_ai.tasks.engine import TaskContext, TaskHandler, TaskOutcome
 from weaver_ai.tasks.payloads import CANCELLED, checked_event, checked_outcome, error_of
 from weaver_ai.tasks.record import TaskError, TaskRecord
 from weaver_ai.tasks.schedule import DEADLINE_EXCEEDED, verdict_on
+from weaver_ai.tasks.stopping import stopping
 
 __all__ = ["Ended", "attempt", "retrying"]
+
+
+_STRAY: Final = TaskError.of(
+    RunFailed(
+        "the task failed: something that it awaited was cancelled, and not the task",
+        hint="catch the CancelledError of what the handler awaits",
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +57,7 @@ async def attempt(
     Raises:
         asyncio.CancelledError: it was cancelled, for another reason than its task's deadline.
     """
-    record = context.record
+    record, asked = context.record, stopping()
 
     async def emit(kind: str, data: Mapping[str, JsonValue]) -> None:
         await context.emit(kind, checked_event(kind, data))
@@ -55,9 +66,12 @@ async def attempt(
         try:
             outcome = checked_outcome(await handler(replace(context, emit=emit)), record)
         except asyncio.CancelledError:
-            if stopped() is not DEADLINE_EXCEEDED:
+            if (reason := stopped()) is None and not asked():
+                outcome = TaskOutcome(error=_STRAY)
+            elif reason is not DEADLINE_EXCEEDED:
                 raise
-            outcome = TaskOutcome(error=DEADLINE_EXCEEDED)
+            else:
+                outcome = TaskOutcome(error=DEADLINE_EXCEEDED)
         except Exception as error:  # noqa: BLE001 - a handler may raise anything, and its task then has failed
             span.raised(error)
             outcome = TaskOutcome(error=error_of(error, record))

@@ -29,10 +29,16 @@ from tests.unit.agents.scripted import (
 )
 from weaver_ai.agents import (
     Ledger,
+    Run,
+    Runner,
     RunOptions,
     Usage,
+    Weaver,
+    task_handler,
 )
 from weaver_ai.errors import ProviderError, ProviderUnreachable, RunFailed, RunTimeout, WeaverError
+from weaver_ai.settings import load_settings
+from weaver_ai.tasks import EmbeddedEngine, TaskRequest
 
 pytest_plugins = ["tests.fixtures.providers", "tests.fixtures.recorded"]
 
@@ -113,6 +119,61 @@ async def test_a_cancelled_run_cancels_its_tool_and_says_so_on_its_spans(recorde
     failed = {span.name for span in recorded.all if span.status.status_code.name == "ERROR"}
     assert failed == {"invoke_agent a", "execute_tool wait"}
     assert ledger.usage.requests == 1
+
+
+async def let_out() -> int:
+    """Awaits what was cancelled."""
+    other = asyncio.create_task(asyncio.sleep(PATIENCE))
+    other.cancel()
+    await other
+    return 1
+
+
+STRAY = "failed: something that it awaited was cancelled, and not the run"
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+async def test_a_cancellation_that_a_tool_lets_out_is_a_failure(recorded: Recorded, stream: bool) -> None:
+    agent = Agent(scripted(call("let_out")), name="a")
+    agent.tool_plain(let_out)
+    with pytest.raises(RunFailed) as failed:
+        await (events_of(runner_of(agent), "a", "go") if stream else run(runner_of(agent), "a", "go"))
+    assert (type(failed.value), failed.value.message) == (RunFailed, f"the agent 'a' {STRAY}")
+    assert isinstance(failed.value.__cause__, asyncio.CancelledError)
+    assert recorded.tree() == "invoke_agent a !run-failed\n  chat gpt-6-luna\n  execute_tool let_out !cancelled"
+
+
+async def test_a_cancellation_that_a_step_lets_out_is_a_failure() -> None:
+    weaver = Weaver("test")
+    agent = weaver.agent(Agent(scripted(call("let_out"), call("let_out")), name="a"))
+    agent.tool_plain(let_out)
+
+    @weaver.workflow("both")
+    async def both(run: Run, input: str) -> None:  # noqa: A002 - the word of the API
+        await run.parallel([("a", "x"), ("a", "y")])
+
+    @weaver.workflow("own")
+    async def own(run: Run, input: str) -> None:  # noqa: A002 - the word of the API
+        await let_out()
+
+    runner = Runner(weaver, load_settings(env_file=None))
+    with pytest.raises(RunFailed, match=f"^the agent 'a' {STRAY}$"):
+        await run(runner, "both", "x")
+    with pytest.raises(RunFailed, match=f"^the workflow 'own' {STRAY}$"):
+        await run(runner, "own", "x")
+
+
+async def test_a_task_whose_tool_lets_out_a_cancellation_has_failed() -> None:
+    agent = Agent(scripted(call("let_out")), name="a")
+    agent.tool_plain(let_out)
+    engine = EmbeddedEngine(task_handler(runner_of(agent)))
+    await engine.start()
+    done = await engine.result((await engine.submit(TaskRequest(capability="a", input="go"))).id, timeout_seconds=30)
+    await engine.drain(0)
+    assert done.error is not None
+    assert (done.state, done.error.code, done.error.message) == ("failed", "run-failed", f"the agent 'a' {STRAY}")
+    assert done.usage is not None
+    assert done.usage["requests"] == 1
 
 
 async def test_a_cancelled_run_hangs_up_on_the_provider(provider_server: ProviderServer, recorded: Recorded) -> None:
