@@ -103,6 +103,8 @@ def _serve(settings: Settings, weaver: Weaver, listener: socket.socket, log_leve
         http="auto" if sys.platform == "win32" else "httptools",
         loop="auto",
         lifespan="on",
+        # With handlers of its own, made after telemetry was configured, nothing of it would get there.
+        log_config=None if telemetry.enabled else uvicorn.config.LOGGING_CONFIG,
         log_level=log_level,
         access_log=False,  # each request is a span
         server_header=False,

@@ -27,6 +27,7 @@ _ERROR: Final = 17
 _MAX_GROUP: Final = 400
 _MAX_OPEN: Final = 20_000
 _MAX_VALUE: Final = 120
+_MAX_BODY: Final = 2_000  # characters of a line
 
 _RESET, _DIM, _RED, _YELLOW, _CYAN, _BOLD = "\x1b[0m", "\x1b[2m", "\x1b[31m", "\x1b[33m", "\x1b[36m", "\x1b[1m"
 _SHOWN: Final = (  # attribute, how it is written
@@ -175,7 +176,10 @@ def _failed_line(span: ReadableSpan, colour: bool) -> Iterator[str]:
 
 
 def log_lines(record: Any, severity: int, *, colour: bool = False) -> Iterator[str]:
-    """The lines of a log record: level, message, attributes, the trace's id; then the stack trace, if any."""
+    """The lines of a log record: level, message, attributes, the trace's id; then the stack trace, if any.
+
+    What a message has after its first line follows below as a stack trace does.
+    """
     level = (record.severity_text or "INFO")[:5]
     tone = _RED if severity >= _ERROR else _YELLOW if severity >= _WARN else _CYAN
     attributes: Mapping[str, Any] = record.attributes or {}
@@ -183,11 +187,11 @@ def log_lines(record: Any, severity: int, *, colour: bool = False) -> Iterator[s
     if record.trace_id:
         shown.append(f"trace={record.trace_id:032x}")
     moment = _clock(record.timestamp or record.observed_timestamp)
-    line = f"{_paint(moment, _DIM, colour)} {_paint(level, tone, colour)} {_one_line(record.body, 2000)}"
+    first, *below = str(record.body).rstrip().splitlines() or [""]
+    line = f"{_paint(moment, _DIM, colour)} {_paint(level, tone, colour)} {_one_line(first, _MAX_BODY)}"
     yield f"{line}  {_paint(' '.join(shown), _DIM, colour)}" if shown else line
-    stack = attributes.get("exception.stacktrace")
-    if stack:
-        yield from (f"    {part}" for part in str(stack).rstrip().splitlines())
+    below += str(attributes.get("exception.stacktrace", "")).rstrip().splitlines()
+    yield from (f"    {_one_line(part, _MAX_BODY)}" for part in below)
 
 
 def _lasted(span: ReadableSpan) -> str:

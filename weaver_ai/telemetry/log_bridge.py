@@ -19,7 +19,8 @@ __all__ = ["BridgeHandler", "install_bridge", "remove_bridge"]
 
 _SUPPRESSED: Final = (_SUPPRESS_INSTRUMENTATION_KEY, "suppress_instrumentation")  # the SDK's, the instrumentations'
 _QUIET: Final = ("opentelemetry.", "logfire")  # what they say of an export would be exported again
-_OWN_HANDLERS: Final = ("uvicorn", "uvicorn.access")  # uvicorn gives these handlers and no way up
+_ACCESS: Final = "uvicorn.access"
+_OWN_HANDLERS: Final = ("uvicorn", _ACCESS)  # uvicorn gives these handlers and no way up
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
 _ABOUT_EXPORT: Final = "weaver_ai.telemetry"
 _BUSY: Final = create_key("weaver-log-bridge")
@@ -96,8 +97,37 @@ def _has_another_handler(name: str) -> bool:
     return False
 
 
+class RedactingFilter(logging.Filter):
+    """Takes secrets out of what a handler prints itself, in the record, for the handlers after it too."""
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        super().__init__()
+        self._redactor = telemetry.redactor
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        try:
+            self._redact(record)
+        except Exception:  # noqa: BLE001 - a record that can't be read is the handler's to complain of
+            return True
+        return True
+
+    def _redact(self, record: logging.LogRecord) -> None:
+        text = self._redactor.text
+        if record.name == _ACCESS:  # its formatter wants the arguments one by one
+            arguments = record.args if isinstance(record.args, tuple) else ()
+            record.args = tuple(text(one) if isinstance(one, str) else one for one in arguments)
+        elif (redacted := text(record.getMessage())) != record.getMessage():
+            record.msg, record.args = redacted, ()
+            vars(record).pop("color_message", None)
+        if record.exc_info and record.exc_info[1] is not None:
+            record.exc_text = text(str(exception_attributes(record.exc_info[1])["exception.stacktrace"])).rstrip()
+
+
 def install_bridge(telemetry: Telemetry) -> None:
-    """Attach one handler to the root logger (and to uvicorn's closed ones), instead of an earlier one."""
+    """Attach one handler to the root logger (and to uvicorn's closed ones), instead of an earlier one.
+
+    What uvicorn's own handlers print is redacted from then on.
+    """
     remove_bridge()
     if not telemetry.enabled:
         return
@@ -106,10 +136,15 @@ def install_bridge(telemetry: Telemetry) -> None:
     for name in _OWN_HANDLERS:
         logger = logging.getLogger(name)
         if logger.handlers and not logger.propagate:
+            for printing in logger.handlers:
+                printing.addFilter(RedactingFilter(telemetry))
             logger.addHandler(handler)
 
 
 def remove_bridge() -> None:
     for logger in (logging.getLogger(), *(logging.getLogger(name) for name in (*_OWN_HANDLERS, SCOPE))):
-        for handler in [one for one in logger.handlers if isinstance(one, BridgeHandler)]:
-            logger.removeHandler(handler)
+        for handler in tuple(logger.handlers):
+            for redacting in [one for one in handler.filters if isinstance(one, RedactingFilter)]:
+                handler.removeFilter(redacting)
+            if isinstance(handler, BridgeHandler):
+                logger.removeHandler(handler)

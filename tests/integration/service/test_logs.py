@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 
 from tests.fixtures.otlp_receiver import Log, OtlpReceiver
@@ -62,3 +63,17 @@ def test_two_requests_at_once_do_not_share_ids(desk: Caller) -> None:
         assert response.headers["x-request-id"] == f"parallel-{number}"
         logs = logs_of(desk.receiver, trace.trace_id)
         assert {log.attributes["weaver.request.id"] for log in logs} == {f"parallel-{number}"}
+
+
+def test_what_the_server_itself_says_is_on_the_console_once_and_is_exported(keyless: Caller) -> None:
+    said = "Invalid HTTP request received."
+    with socket.create_connection(("127.0.0.1", keyless.gateway.port), timeout=10) as connection:
+        connection.sendall(b"no request\r\n\r\n")
+        while connection.recv(1024):
+            pass
+    keyless.gateway.wait_for_line(f"WARN {said}")
+    deadline = time.monotonic() + 30
+    while not (found := [log for log in keyless.receiver.logs if log.body == said]) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert [log.severity for log in found] == ["WARN"]
+    assert len(keyless.gateway.lines_with(said)) == 1

@@ -127,13 +127,18 @@ def test_a_record_is_a_line() -> None:
 
 
 def test_a_record_without_anything_else() -> None:
-    (line,) = log_lines(record(body="a\nb"), 9)
-    assert line[12:] == " INFO a b"
+    (line,) = log_lines(record(body=""), 9)
+    assert line[12:] == " INFO "
+
+
+def test_a_message_of_several_lines_stays_readable_and_cannot_pass_for_another_record() -> None:
+    first, *below = log_lines(record(body="a\r\nERROR b\x1b[2J\n"), 9)
+    assert (first[12:], below) == (" INFO a", ["    ERROR b [2J"])
 
 
 def test_a_stack_trace_stands_below() -> None:
-    lines = list(log_lines(record(attributes={"exception.stacktrace": "Traceback\n  File x\nValueError: y\n"}), 17))
-    assert lines[1:] == ["    Traceback", "      File x", "    ValueError: y"]
+    lines = list(log_lines(record(attributes={"exception.stacktrace": "Traceback\n  File x\nValueError: \x1by\n"}), 17))
+    assert lines[1:] == ["    Traceback", "      File x", "    ValueError:  y"]
 
 
 def test_levels_have_colours() -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import NoReturn
 
 import pytest
+import uvicorn
 from opentelemetry._logs import SeverityNumber
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, attach, detach, set_value
 
@@ -175,3 +176,45 @@ def test_a_record_that_cannot_be_formatted_breaks_nothing(
     BridgeHandler(bridged.telemetry).handle(record)
     assert bridged.logs == []
     assert "--- Logging error ---" in capsys.readouterr().err
+
+
+@pytest.fixture
+def uvicorn_loggers() -> Iterator[None]:
+    """Whatever a test does to uvicorn's loggers is undone."""
+    loggers = [logging.getLogger(name) for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi")]
+    before = [(logger, logger.handlers[:], logger.propagate, logger.level) for logger in loggers]
+    yield
+    for logger, handlers, propagate, level in before:
+        logger.handlers[:], logger.propagate = handlers, propagate
+        logger.setLevel(level)
+
+
+def test_what_uvicorn_prints_with_handlers_of_its_own_is_redacted_and_bridged(
+    uvicorn_loggers: None, captured: Captured, capsys: pytest.CaptureFixture[str]
+) -> None:
+    uvicorn.Config("no:app")  # as `python -m uvicorn` does it, before it imports the application
+    install_bridge(captured.telemetry)
+    try:
+        fail(ValueError("bad " + KEY))
+    except ValueError:
+        logging.getLogger("uvicorn.error").exception("failed with %s", KEY)
+    logging.getLogger("uvicorn.error").info("well, %d", 1, extra={"color_message": "well, %d"})
+    access = logging.getLogger("uvicorn.access")
+    access.info('%s - "%s %s HTTP/%s" %d', "127.0.0.1:1", "GET", "/x?api_key=abc", "1.1", 200)
+    access.info("of another shape")
+    remove_bridge()
+    access.info('%s - "%s %s HTTP/%s" %d', "127.0.0.1:1", "GET", "/x?api_key=abc", "1.1", 200)
+    printed = capsys.readouterr()
+    assert printed.err.startswith("ERROR:    failed with [redacted]\nTraceback (most recent call last):\n")
+    assert "ValueError: bad [redacted]\nINFO:     well, 1\n--- Logging error ---" in printed.err
+    assert printed.out.splitlines() == [
+        'INFO:     127.0.0.1:1 - "GET /x?api_key=[redacted] HTTP/1.1" 200 OK',
+        'INFO:     127.0.0.1:1 - "GET /x?api_key=abc HTTP/1.1" 200 OK',
+    ]
+    assert [log.body for log in captured.logs] == [
+        "failed with [redacted]",
+        "well, 1",
+        '127.0.0.1:1 - "GET /x?api_key=[redacted] HTTP/1.1" 200',
+        "of another shape",
+    ]
+    assert captured.logs[0].attributes["exception.type"] == "ValueError"
