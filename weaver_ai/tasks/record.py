@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final, Literal, TypeAlias, cast
@@ -162,7 +162,7 @@ class TaskRecord:
 
     def to_json(self) -> bytes:
         """The record as UTF-8 JSON, times in ISO 8601; `from_json` reads it back to an equal record."""
-        return to_json(asdict(self))
+        return to_json(self)
 
     @classmethod
     def from_json(cls, data: bytes | str) -> TaskRecord:

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from docket import Docket
+from opentelemetry import trace
 from opentelemetry.instrumentation.utils import suppress_instrumentation
-from redis.asyncio import Redis
 from redis.commands.core import AsyncScript
 from redis.exceptions import RedisError
 
@@ -73,18 +73,21 @@ class RedisAccess:
                 return await self._batches.command(*command)
 
     async def traced_script(self, script: str, *arguments: Any) -> Any:
-        """The same as `script`, by itself and in the trace of whoever asks.
+        """The same as `script`, but by itself and in the trace of whoever asks, where there is one.
 
         Raises:
             EngineUnavailable: Redis can't be reached, doesn't answer in time, or refuses.
         """
+        if not trace.get_current_span().is_recording():
+            return await self.script(script, *arguments)
         with _unavailable():
             async with asyncio.timeout(_REPLY_SECONDS), self._docket.redis() as redis:
+                client: Any = redis
                 if (known := self._scripts.get(script)) is None:
-                    known = self._scripts[script] = AsyncScript(redis, script)
-                return await known(args=[self.prefix, self._max_events, *arguments], client=redis)
+                    known = self._scripts[script] = AsyncScript(client, script)
+                return await known(args=[self.prefix, self._max_events, *arguments], client=client)
 
-    async def run(self, ask: Callable[[Redis], Awaitable[Any]]) -> Any:
+    async def run(self, ask: Callable[[Any], Awaitable[Any]]) -> Any:
         """What `ask` gives for a client; in no trace.
 
         Raises:

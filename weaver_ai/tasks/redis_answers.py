@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
 
@@ -129,30 +129,48 @@ class EventPage:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A task that is a worker's from now on, what its failed attempts used, and the seconds until its deadline."""
+    """A task that is a worker's from now on.
+
+    Attributes:
+        spent: what its failed attempts used.
+        seconds_left: until its deadline.
+        events: how many it has had.
+    """
 
     record: TaskRecord
     spent: Spent
     seconds_left: float | None
+    events: int
+
+    @classmethod
+    def of(cls, answer: Any) -> Claimed | None:
+        """From the answer of the script `CLAIM`."""
+        if answer is None:
+            return None
+        pairs, now = answer
+        fields = fields_of(pairs)
+        record = record_of(fields)
+        left = None if record.deadline is None else (record.deadline - time_of(now)).total_seconds()
+        return cls(record, spent_of(fields), left, int(fields[b"events"]))
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """Whether what an attempt said counted, and groups of workers that have something to do now.
+    """Whether what an attempt said counted, and what there is to do next.
 
     Attributes:
         word: `lost` when the task is another attempt's, `stop` when it is to be cancelled instead.
-        groups: that serve the task itself, if it is to be run again.
-        heirs: that can run another task in its place, where a limit kept that one waiting.
+        groups: of workers, that need a turn for the task when its time has come.
+        next: another task, that is the worker's from now on.
     """
 
     word: Literal["counted", "lost", "stop"]
     groups: tuple[str, ...] = ()
-    heirs: tuple[str, ...] = ()
+    next: Claimed | None = None
 
     @classmethod
-    def of(cls, code: int, groups: Sequence[bytes] = (), heirs: Sequence[bytes] = ()) -> Counted:
-        return cls(_WORDS[code], names_of(groups), names_of(heirs))
+    def of(cls, code: int, groups: Sequence[bytes] = (), claimed: Any = None) -> Counted:
+        return cls(_WORDS[code], names_of(groups), Claimed.of(claimed))
 
 
 def survey_of(answer: Any) -> Survey:
@@ -236,7 +254,7 @@ def told_of(error: TaskError | None) -> bytes:
 
 def kept_of(outcome: TaskOutcome) -> bytes:
     """What is kept of an outcome."""
-    return to_json({name: value for name, value in asdict(outcome).items() if not name.startswith("kept_")})
+    return to_json(outcome, exclude={"kept_usage", "kept_cost"})
 
 
 def _time_in(fields: Mapping[bytes, bytes], name: bytes) -> datetime | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from typing import Any, Final, Literal, TypeAlias
 
 from pydantic import JsonValue
@@ -21,19 +20,17 @@ from weaver_ai.tasks.redis_answers import (
     Claimed,
     Counted,
     Heartbeat,
-    fields_of,
     kept_of,
     names_of,
-    record_of,
-    spent_of,
-    time_of,
     told_of,
 )
 from weaver_ai.tasks.schedule import Spent
 from weaver_ai.tasks.serving import Serving
 
-__all__ = ["RedisAttempts"]
+__all__ = ["RedisAttempts", "Turn"]
 
+Turn: TypeAlias = tuple[bytes, str]
+"""A turn that was taken: docket's message, and its ticket."""
 Verdict: TypeAlias = Literal["ok", "stop", "lost"]
 
 _MAX_LOSSES: Final = 3
@@ -47,74 +44,70 @@ _LOST: Final = TaskError.of(
 
 
 class RedisAttempts:
-    """The attempts at the tasks of a service.
+    """What a worker does with the tasks of a service.
 
     Args:
         redis: the service's corner of Redis.
         serving: what the worker serves.
-        stream: of its group's turns, and the name of those who read it.
+        worker: its name, unique among all.
+        readers: the consumer group of docket's that reads the turns.
+        lease_seconds: how long the worker may be silent until its tasks are given to others.
 
     Raises, from every method:
         EngineUnavailable: Redis can't be reached, doesn't answer in time, or refuses.
     """
 
-    def __init__(self, redis: RedisAccess, serving: Serving, stream: tuple[str, str]) -> None:
+    def __init__(
+        self, redis: RedisAccess, serving: Serving, *, worker: str, readers: str, lease_seconds: float
+    ) -> None:
+        self.worker: Final = worker
+        self.lease_seconds: Final = lease_seconds
         self._redis = redis
         self._serving = serving
-        self._stream = stream
+        self._readers = readers
 
-    async def claim(self, worker: str, ticket: str, lease_seconds: float) -> Claimed | None:
-        """The most urgent task that waits and may run here, from now on this worker's; None when none does."""
-        claimed = await self._redis.script(
-            scripts.CLAIM,
-            worker,
-            self._serving.group,
-            ticket,
-            ms(lease_seconds),
-            *OVERDUE,
-            *self._redis.ttls(),
-            *self._serving.arguments(),
-        )
-        if claimed is None:
-            return None
-        pairs, now = claimed
-        fields = fields_of(pairs)
-        record = record_of(fields)
-        left = None if record.deadline is None else (record.deadline - time_of(now)).total_seconds()
-        return Claimed(record, spent_of(fields), left)
+    async def claim(self, turn: Turn) -> Claimed | None:
+        """The most urgent task that waits and may run here, from now on this worker's; None when none does.
 
-    async def finish(self, record: TaskRecord, outcome: TaskOutcome) -> Counted:
-        """Close an attempt's task."""
+        The turn is used up in either case.
+        """
+        return Claimed.of(await self._redis.script(scripts.CLAIM, *turn, *self._taking()))
+
+    async def pass_on(self, turn: Turn) -> None:
+        """Leave a turn to another worker."""
+        await self._redis.script(scripts.PASS_ON, *turn, self._serving.group, self._readers)
+
+    async def finish(self, record: TaskRecord, outcome: TaskOutcome, *, go_on: bool) -> Counted:
+        """Close an attempt's task; with `go_on` take the next one, with a turn or without."""
         return Counted.of(
             *await self._redis.script(
                 scripts.FINISH,
-                record.id,
-                record.attempts,
+                *self._leaving(record, go_on),
                 state_of(outcome.error),
                 kept_of(outcome),
                 told_of(outcome.error),
-                *self._redis.ttls(),
-                *self._heirs(record),
+                *self._taking(),
             )
         )
 
-    async def put_off(self, record: TaskRecord, pause: float, spent: Spent, error: TaskError, ticket: str) -> Counted:
+    async def put_off(
+        self, record: TaskRecord, pause: float, spent: Spent, error: TaskError, ticket: str, *, go_on: bool
+    ) -> Counted:
         """Let another attempt follow a failed one, after `pause` seconds and with the turn `ticket`."""
         return Counted.of(
             *await self._redis.script(
                 scripts.PUT_OFF,
-                record.id,
-                record.attempts,
+                *self._leaving(record, go_on),
                 us(pause),
-                to_json(asdict(spent)),
-                to_json(asdict(error)),
+                to_json(spent),
+                to_json(error),
                 to_json(dict(retrying(record, error, pause))),
                 ticket,
-                *self._heirs(record),
+                *self._taking(),
             )
         )
 
-    async def release(self, record: TaskRecord) -> Counted:
+    async def release(self, record: TaskRecord) -> None:
         """Put an attempt's task back to where it stood in its line."""
         counted = Counted.of(
             *await self._redis.script(
@@ -122,8 +115,7 @@ class RedisAttempts:
             )
         )
         if counted.word == "stop":
-            await self.finish(record, TaskOutcome(error=CANCELLED))
-        return counted
+            await self.finish(record, TaskOutcome(error=CANCELLED), go_on=False)
 
     async def emit(self, record: TaskRecord, kind: str, data: Mapping[str, JsonValue]) -> bool:
         """Add an event of an attempt; False when its task has been given to another."""
@@ -135,24 +127,18 @@ class RedisAttempts:
 
     async def steps(self, task_id: str) -> dict[str, JsonValue]:
         """What came of the steps that have finished, by their number."""
-        found = await self._redis.run(lambda redis: redis.hgetall(self._redis.key("steps", task_id)))
+        found = await self._redis.command("HGETALL", self._redis.key("steps", task_id))
         return {step.decode(): from_json(value) for step, value in found.items()}
 
-    async def beat(
-        self,
-        worker: str,
-        heartbeat: Heartbeat,
-        running: Iterable[TaskRecord],
-        lease_seconds: float,
-    ) -> list[Verdict]:
-        """Tell that a worker lives and what it serves, and renew the leases of what it runs."""
+    async def beat(self, heartbeat: Heartbeat, running: Iterable[TaskRecord]) -> list[Verdict]:
+        """Tell that the worker lives and what it serves, and renew the leases of what it runs."""
         served = [] if heartbeat.draining else list(self._serving.capabilities or (_ANY,))
         attempts = [value for record in running for value in (record.id, record.attempts)]
         told = await self._redis.script(
             scripts.BEAT,
-            worker,
-            to_json(asdict(heartbeat)),
-            ms(lease_seconds),
+            self.worker,
+            to_json(heartbeat),
+            ms(self.lease_seconds),
             self._serving.group,
             len(served),
             *served,
@@ -160,9 +146,9 @@ class RedisAttempts:
         )
         return [verdict.decode() for verdict in told]
 
-    async def leave(self, worker: str) -> None:
-        """Forget a worker that ends in order."""
-        await self._redis.run(lambda redis: redis.hdel(f"{self._redis.prefix}:workers", worker))
+    async def leave(self) -> None:
+        """Forget the worker, which ends in order."""
+        await self._redis.command("HDEL", f"{self._redis.prefix}:workers", self.worker)
 
     async def sweep(self, *, take_back: bool) -> tuple[int, tuple[str, ...]]:
         """See to what is due; with `take_back`, give tasks of silent workers to others.
@@ -184,15 +170,18 @@ class RedisAttempts:
         )
         return ready, names_of(gone)
 
-    async def first_of_sweepers(self, worker: str, seconds: float) -> bool:
+    async def first_of_sweepers(self, seconds: float) -> bool:
         """Whether this worker is the one of its group that sweeps in the next `seconds`."""
         key = self._redis.key("sweeper", self._serving.group)
-        taken = await self._redis.run(lambda redis: redis.set(key, worker, nx=True, px=max(1, ms(seconds))))
-        return bool(taken)
+        return bool(await self._redis.command("SET", key, self.worker, "NX", "PX", max(1, ms(seconds))))
 
-    def _heirs(self, record: TaskRecord) -> list[str | int]:
-        limited = self._serving.limited(record.capability)
-        return [int(limited), self._serving.group, *self._stream, *self._serving.arguments()]
+    def _leaving(self, record: TaskRecord, go_on: bool) -> tuple[str | int, ...]:
+        return record.id, record.attempts, int(self._serving.limited(record.capability)), int(go_on)
+
+    def _taking(self) -> list[str | int | bytes]:
+        lease = ms(self.lease_seconds)
+        mine: list[str | int | bytes] = [self.worker, self._serving.group, lease, *OVERDUE, *self._redis.ttls()]
+        return [*mine, self._readers, *self._serving.arguments()]
 
     async def _counted(self, script: str, record: TaskRecord, *arguments: Any) -> bool:
         return bool(await self._redis.script(script, record.id, record.attempts, *arguments))

@@ -11,7 +11,6 @@ from typing import Any, Final, TypeAlias
 
 from docket import Docket
 from opentelemetry.instrumentation.utils import suppress_instrumentation
-from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
 __all__ = ["RedisBatches"]
@@ -95,11 +94,12 @@ class RedisBatches:
         return found
 
 
-async def _answers(redis: Redis, commands: Sequence[Command]) -> list[Any]:
+async def _answers(redis: Any, commands: Sequence[Command]) -> list[Any]:
     async with redis.pipeline(transaction=False) as pipeline:
         for command in commands:
             pipeline.execute_command(*command)
-        return await pipeline.execute(raise_on_error=False)
+        answers: list[Any] = await pipeline.execute(raise_on_error=False)
+    return answers
 
 
 def _tell(asked: _Asked, answer: Any) -> None:

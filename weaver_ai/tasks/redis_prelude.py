@@ -8,7 +8,8 @@ of acceptance, which it keeps when it is put back), `scheduled` when it waits fo
 `waiting` how many wait of each priority, `active:<capability>` the ids that run, `deadlines` unfinished tasks by their
 deadline, `failed` the dead letters by time, `key:<key>` an idempotency key, `workers` the workers' heartbeats (a hash),
 `groups` the groups of workers by the time of their last heartbeat, and `serves:<capability>` those that serve it;
-`serves:*` has those that serve every one. Times are Redis' own, in microseconds, so that the clocks of the machines
+`serves:*` has those that serve every one. Besides, the streams of docket, one for each group: `<prefix>-turns:stream`,
+`<prefix>-turns-<group>:stream`. Times are Redis' own, in microseconds, so that the clocks of the machines
 don't matter. Only commands of Redis 6.2 are used.
 
 An attempt is fenced by its number: what it writes after its task was given to another is dropped.
@@ -18,14 +19,18 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["FORGET_SECONDS", "PRELUDE"]
+__all__ = ["FORGET_SECONDS", "PRELUDE", "TURN"]
 
 FORGET_SECONDS: Final = 60
 """How long a worker that was silent, and its group, stay in sight."""
 
 _FEW: Final = 32
 
-PRELUDE: Final = """
+TURN: Final = "weaver_turn"
+"""What docket is to call for a turn."""
+
+PRELUDE: Final = (
+    """
 local prefix = ARGV[1]
 local max_events = ARGV[2]
 local function key(kind, id) return prefix .. ':' .. kind .. ':' .. id end
@@ -55,11 +60,20 @@ local function groups(capability)
   return found
 end
 -- Whom to tell of a task that waits: all who serve it as long as few wait. With many, each group gets its share, for a
--- turn that finds nothing costs as much as one that finds a task; `idle` sees to it that none is out of turns then.
+-- turn that finds nothing costs as much as one that finds a task; who is out of turns goes on without, see `go_on`.
 local function takers(id, capability)
   local found = groups(capability)
   if #found < 2 or waiting() <= FEW then return found end
   return {found[redis.call('HGET', key('task', id), 'place') % #found + 1]}
+end
+-- The docket that delivers a group's turns, and one more turn for each of some groups. It has the fields of docket's
+-- messages; what runs is decided when it is taken, so it has no arguments (an empty tuple and dictionary, pickled).
+local function docket(group) return prefix .. '-turns' .. (group == '' and '' or '-' .. group) end
+local function summon(found, ticket)
+  for _, group in ipairs(found) do
+    redis.call('XADD', docket(group) .. ':stream', '*', 'key', ticket, 'when', '1970-01-01T00:00:00+00:00', 'function',
+      'TURN', 'args', ').', 'kwargs', '}.', 'attempt', '1', 'generation', '0')
+  end
 end
 local function line(priority, capability) return key('line', priority .. ':' .. capability) end
 local function changed(priority, capability, by)
@@ -131,6 +145,7 @@ local function put_back(id, why)
   free(id)
   enter(id, false)
   tell(id, 'task.requeued', why)
+  summon(takers(id, redis.call('HGET', key('task', id), 'capability')), id)
 end
 local function holds(id, attempt)
   local held = redis.call('HMGET', key('task', id), 'state', 'attempts')
@@ -151,24 +166,65 @@ local function room(at)
     return math.max(0, limits[capability] - redis.call('SCARD', key('active', capability)))
   end
 end
--- Who can run another task now that one of the capability has left its place: those that it had reached its limit for;
--- else its worker's own group, where that is out of turns though tasks wait which it serves. ARGV[at] says whether the
--- capability has a limit; then the group, its docket's stream and the consumers of it, and what is served.
-local function heirs(capability, at)
-  if ARGV[at] == '1' then
-    for _, priority in ipairs({'high', 'normal', 'low'}) do
-      if redis.call('ZSCORE', key('heads', priority), capability) then return groups(capability) end
-    end
-  end
-  if redis.call('ZCARD', prefix .. ':groups') < 2 then return {} end
-  local taken = redis.pcall('XPENDING', ARGV[at + 2], ARGV[at + 3])
-  if redis.call('XLEN', ARGV[at + 2]) > (tonumber(taken[1]) or 0) then return {} end
-  local room = room(at + 4)
+-- The most urgent task that waits and may run here, if there is one. From ARGV[at] on: the worker, its group, how long
+-- it may be silent in ms, outcome and told of a task whose deadline is over, ttl in ms, ttl of one with a key in ms,
+-- who reads the group's turns, and what is served.
+local function take(at)
+  local worker, group, lease, room = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), room(at + 8)
+  promote(100)
   for _, priority in ipairs({'high', 'normal', 'low'}) do
-    for _, each in ipairs(redis.call('ZRANGE', key('heads', priority), 0, -1)) do
-      if room(each) > 0 then return {ARGV[at + 1]} end
+    for _, capability in ipairs(redis.call('ZRANGE', key('heads', priority), 0, -1)) do
+      if room(capability) > 0 then
+        local id = redis.call('ZRANGE', line(priority, capability), 0, 0)[1]
+        while id do
+          local held = redis.call('HMGET', key('task', id), 'state', 'deadline', 'attempts')
+          if held[1] ~= 'queued' then
+            withdraw(id, priority, capability)
+          elseif held[2] and tonumber(held[2]) <= us() then
+            close(id, 'failed', ARGV[at + 3], ARGV[at + 4], {ARGV[at + 5], ARGV[at + 6]})
+          else
+            withdraw(id, priority, capability)
+            local attempt = whole(held[3] + 1)
+            redis.call('HSET', key('task', id), 'state', 'running', 'started', now, 'worker', worker, 'group', group,
+              'attempts', attempt)
+            redis.call('ZADD', prefix .. ':running', whole(us() / 1000 + lease), id)
+            redis.call('SADD', key('active', capability), id)
+            tell(id, 'task.started', '{"attempt":' .. attempt .. '}')
+            return {redis.call('HGETALL', key('task', id)), now}
+          end
+          id = redis.call('ZRANGE', line(priority, capability), 0, 0)[1]
+        end
+      end
     end
   end
-  return {}
+  return false
 end
-""".replace("FORGET", str(FORGET_SECONDS)).replace("FEW", str(_FEW))
+-- A turn that was taken; docket keeps a record of one that waited for its time.
+local function taken(stream, readers, message, runs)
+  redis.call('XACK', stream, readers, message)
+  redis.call('XDEL', stream, message)
+  redis.call('DEL', runs)
+end
+-- What the worker of a task that has left its place does next; ARGV[at] as in `take`. It needs no turn, and uses one up
+-- where there is one, so that none is left when nothing waits.
+local function go_on(at)
+  local name, readers = docket(ARGV[at + 1]), ARGV[at + 7]
+  local stream = name .. ':stream'
+  local found = redis.pcall('XREADGROUP', 'GROUP', readers, ARGV[at], 'COUNT', 1, 'STREAMS', stream, '>')
+  if found and not found.err then
+    local entry = found[1][2][1]
+    taken(stream, readers, entry[1], name .. ':runs:' .. entry[2][2])
+  end
+  return take(at)
+end
+-- Let others know of a place that came free of a capability that has a limit; ARGV[at] says what is served.
+local function share(id, capability, at)
+  if room(at)(capability) == 0 then return end
+  for _, priority in ipairs({'high', 'normal', 'low'}) do
+    if redis.call('ZSCORE', key('heads', priority), capability) then return summon(groups(capability), id) end
+  end
+end
+""".replace("FORGET", str(FORGET_SECONDS))
+    .replace("FEW", str(_FEW))
+    .replace("TURN", TURN)
+)

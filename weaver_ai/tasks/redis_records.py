@@ -107,7 +107,9 @@ class RedisRecords:
         return record
 
     async def cancel(self, task_id: str) -> tuple[TaskState, str, tuple[str, ...]]:
-        """Close a task that waits, and mark one that runs; gives the state it had, its ticket, and who has its turn.
+        """Close a task that waits, and stop one that runs.
+
+        Gives the state it had; of one that waited for its time also the ticket, and the groups that have its turn.
 
         Raises:
             TaskNotFound: there is no such task, or its record has expired.
@@ -191,8 +193,8 @@ class RedisRecords:
         pairs = await self._redis.run(lambda redis: redis.zrange(line, 0, limit - 1, withscores=True))
         return [(place, task_id) for task_id, place in pairs]
 
-    async def retry(self, task_id: str) -> tuple[TaskState, tuple[str, ...]]:
-        """Put a failed task back to the end of its line; gives the state that it had, and the groups that serve it.
+    async def retry(self, task_id: str) -> TaskState:
+        """Put a failed task back to the end of its line; gives the state that it had.
 
         It has all its retries again, and no deadline. Its finished steps aren't run again, unless it failed because
         they have changed. A task in another state is left alone.
@@ -206,8 +208,8 @@ class RedisRecords:
         answer = await self._redis.script(scripts.RETRY, task_id, to_json({"reason": "put back by hand"}), int(anew))
         if answer is None:
             raise _not_found(task_id)
-        before, groups = answer
-        return before.decode(), names_of(groups)
+        state: TaskState = answer.decode()
+        return state
 
     def channel(self, task_id: str) -> str:
         """Where the numbers of a task's new events are published."""

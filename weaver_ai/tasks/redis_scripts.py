@@ -15,6 +15,7 @@ __all__ = [
     "EXPIRE",
     "FINISH",
     "KEEP_STEP",
+    "PASS_ON",
     "PUT_OFF",
     "RELEASE",
     "RETRY",
@@ -24,8 +25,8 @@ __all__ = [
 
 # id, priority, capability, request, fingerprint, idempotency key, its seconds, queue size, told, microseconds until it
 # may start, microseconds until its deadline or ''
-# -> {what came of it, some of the record's fields, groups that serve it}; {.., the known task's id}; {.., the tasks
-# that wait and their mean time}
+# -> {what came of it, some of the record's fields, groups that need a turn at its time}; {.., the known task's id};
+# {.., the tasks that wait and their mean time}
 ACCEPT: Final = (
     PRELUDE
     + """
@@ -33,7 +34,7 @@ local id, priority, capability, request, fingerprint = ARGV[3], ARGV[4], ARGV[5]
 local name, seconds, size, told, delay = ARGV[8], ARGV[9], tonumber(ARGV[10]), ARGV[11], tonumber(ARGV[12])
 local function accepted()
   local fields = redis.call('HMGET', key('task', id), 'created', 'state', 'start', 'due', 'deadline')
-  return {'accepted', fields, fields[2] == 'queued' and takers(id, capability) or groups(capability)}
+  return {'accepted', fields, fields[2] == 'scheduled' and groups(capability) or {}}
 end
 if redis.call('EXISTS', key('task', id)) == 1 then return accepted() end
 if name ~= '' then
@@ -61,92 +62,81 @@ if delay > 0 then
 else
   enter(id, true)
   tell(id, 'task.queued', told)
+  summon(takers(id, capability), id)
 end
 if name ~= '' then redis.call('SET', key('key', name), fingerprint .. ' ' .. id, 'EX', seconds) end
 return accepted()
 """
 )
 
-# worker, its group, ticket, lease in ms, outcome and told of a task whose deadline is over, ttl in ms, ttl of one with
-# a key in ms, what is served -> {the record's fields, the time} or false
+# the turn's message and ticket, what `take` takes -> {the record's fields, the time} or false
 CLAIM: Final = (
     PRELUDE
     + """
-local worker, group, ticket, lease = ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6])
-local room = room(11)
-promote(100)
-for _, priority in ipairs({'high', 'normal', 'low'}) do
-  for _, capability in ipairs(redis.call('ZRANGE', key('heads', priority), 0, -1)) do
-    if room(capability) > 0 then
-      local id = redis.call('ZRANGE', line(priority, capability), 0, 0)[1]
-      while id do
-        if redis.call('HGET', key('task', id), 'state') ~= 'queued' then
-          withdraw(id, priority, capability)
-        elseif overdue(id) then
-          close(id, 'failed', ARGV[7], ARGV[8], {ARGV[9], ARGV[10]})
-        else
-          withdraw(id, priority, capability)
-          local attempt = redis.call('HINCRBY', key('task', id), 'attempts', 1)
-          redis.call('HSET', key('task', id), 'state', 'running', 'started', now, 'worker', worker, 'ticket', ticket,
-            'group', group)
-          redis.call('ZADD', prefix .. ':running', whole(us() / 1000 + lease), id)
-          redis.call('SADD', key('active', capability), id)
-          tell(id, 'task.started', '{"attempt":' .. attempt .. '}')
-          return {redis.call('HGETALL', key('task', id)), now}
-        end
-        id = redis.call('ZRANGE', line(priority, capability), 0, 0)[1]
-      end
-    end
-  end
-end
-return false
+local name = docket(ARGV[6])
+taken(name .. ':stream', ARGV[12], ARGV[3], name .. ':runs:' .. ARGV[4])
+return take(5)
 """
 )
 
-# id, attempt, state, outcome, told, ttl in ms, ttl of one with a key in ms, what `heirs` takes
-# -> {whether it counted, nothing, groups that can take a task in its place}
+# the turn's message and ticket, its group, who reads the group's turns
+PASS_ON: Final = (
+    PRELUDE
+    + """
+local name = docket(ARGV[5])
+taken(name .. ':stream', ARGV[6], ARGV[3], name .. ':runs:' .. ARGV[4])
+summon({ARGV[5]}, ARGV[4])
+"""
+)
+
+# id, attempt, whether its capability has a limit, whether to go on, state, outcome, told, what `take` takes
+# -> {whether it counted, nothing, what CLAIM gives}
 FINISH: Final = (
     PRELUDE
     + """
 local id, attempt = ARGV[3], ARGV[4]
-if not holds(id, attempt) then return {0} end
+if not holds(id, attempt) then return {0, {}, false} end
 local held = redis.call('HMGET', key('task', id), 'started', 'capability')
 local took = us() - tonumber(held[1])
 local mean = tonumber(redis.call('GET', prefix .. ':mean') or took)
 redis.call('SET', prefix .. ':mean', whole(mean + 0.2 * (took - mean)))
-close(id, ARGV[5], ARGV[6], ARGV[7], {ARGV[8], ARGV[9]})
-return {1, {}, heirs(held[2], 10)}
+close(id, ARGV[7], ARGV[8], ARGV[9], {ARGV[15], ARGV[16]})
+local next = ARGV[6] == '1' and go_on(10)
+if ARGV[5] == '1' then share(id, held[2], 18) end
+return {1, {}, next}
 """
 )
 
-# id, attempt, microseconds until the next attempt, spent, error, told, ticket, what `heirs` takes
-# -> {whether it counted, 2 when the task is to be cancelled instead; groups that serve it; groups that can take a task
-# in its place}
+# id, attempt, whether its capability has a limit, whether to go on, microseconds until the next attempt, spent, error,
+# told, ticket, what `take` takes
+# -> {whether it counted, 2 when the task is to be cancelled instead; groups that serve it; what CLAIM gives}
 PUT_OFF: Final = (
     PRELUDE
     + """
 local id, attempt = ARGV[3], ARGV[4]
 local held = redis.call('HMGET', key('task', id), 'state', 'capability', 'ticket')
-if held[1] == 'scheduled' and held[3] == ARGV[9] then return {1, groups(held[2]), {}} end
-if not holds(id, attempt) then return {0, {}, {}} end
-if redis.call('HEXISTS', key('task', id), 'stop') == 1 then return {2, {}, {}} end
+if held[1] == 'scheduled' and held[3] == ARGV[11] then return {1, groups(held[2]), false} end
+if not holds(id, attempt) then return {0, {}, false} end
+if redis.call('HEXISTS', key('task', id), 'stop') == 1 then return {2, {}, false} end
 free(id)
 redis.call('HINCRBY', key('task', id), 'retried', 1)
-redis.call('HSET', key('task', id), 'spent', ARGV[6], 'last_error', ARGV[7], 'ticket', ARGV[9])
-put_off(id, us() + tonumber(ARGV[5]))
-tell(id, 'task.retrying', ARGV[8])
-return {1, groups(held[2]), heirs(held[2], 10)}
+redis.call('HSET', key('task', id), 'spent', ARGV[8], 'last_error', ARGV[9], 'ticket', ARGV[11])
+put_off(id, us() + tonumber(ARGV[7]))
+tell(id, 'task.retrying', ARGV[10])
+local next = ARGV[6] == '1' and go_on(12)
+if ARGV[5] == '1' then share(id, held[2], 20) end
+return {1, groups(held[2]), next}
 """
 )
 
-# id, attempt, why -> {whether it counted, 2 when the task is to be cancelled instead; groups that serve it}
+# id, attempt, why -> {whether it counted, 2 when the task is to be cancelled instead}
 RELEASE: Final = (
     PRELUDE
     + """
-if not holds(ARGV[3], ARGV[4]) then return {0, {}} end
-if redis.call('HEXISTS', key('task', ARGV[3]), 'stop') == 1 then return {2, {}} end
+if not holds(ARGV[3], ARGV[4]) then return {0} end
+if redis.call('HEXISTS', key('task', ARGV[3]), 'stop') == 1 then return {2} end
 put_back(ARGV[3], ARGV[5])
-return {1, groups(redis.call('HGET', key('task', ARGV[3]), 'capability'))}
+return {1}
 """
 )
 
@@ -171,7 +161,7 @@ return 1
 )
 
 # id, outcome, told, ttl in ms, ttl of one with a key in ms
-# -> {its state before, its ticket, the groups that it was given to}, or false without one
+# -> {its state before; of one that waited for its time the ticket, and the groups that have its turn}, or false
 CANCEL: Final = (
     PRELUDE
     + """
@@ -180,12 +170,14 @@ local held = redis.call('HMGET', key('task', id), 'state', 'capability', 'ticket
 if not held[1] then return false end
 if held[1] == 'running' then
   redis.call('HSET', key('task', id), 'stop', '1')
-  return {held[1], held[3], {held[4]}}
+  redis.call('PUBLISH', docket(held[4]) .. ':cancel:' .. id, id)
+  return {held[1], '', {}}
 end
 if held[1] == 'queued' or held[1] == 'scheduled' then
   close(id, 'cancelled', ARGV[4], ARGV[5], {ARGV[6], ARGV[7]})
 end
-return {held[1], held[3] or '', groups(held[2])}
+if held[1] ~= 'scheduled' then return {held[1], '', {}} end
+return {held[1], held[3], groups(held[2])}
 """
 )
 
@@ -276,13 +268,13 @@ return {ready, gone}
 """
 ).replace("FORGET", str(FORGET_SECONDS))
 
-# id, told, whether to forget its steps -> {its state before, groups that serve it}, or false without one
+# id, told, whether to forget its steps -> its state before, or false without one
 RETRY: Final = (
     PRELUDE
     + """
 local id = ARGV[3]
 local held = redis.call('HMGET', key('task', id), 'state', 'capability')
-if held[1] ~= 'failed' then return held[1] and {held[1], {}} end
+if held[1] ~= 'failed' then return held[1] end
 for _, kind in ipairs({'task', 'events', 'steps'}) do redis.call('PERSIST', key(kind, id)) end
 if ARGV[5] == '1' then redis.call('DEL', key('steps', id)) end
 redis.call('HDEL', key('task', id), 'outcome', 'finished', 'stop', 'deadline', 'retried', 'last_error')
@@ -290,7 +282,8 @@ redis.call('HSET', key('task', id), 'lost', '0')
 redis.call('ZREM', prefix .. ':failed', id)
 enter(id, true)
 tell(id, 'task.queued', ARGV[4])
-return {'failed', groups(held[2])}
+summon(takers(id, held[2]), id)
+return held[1]
 """
 )
 

@@ -1,7 +1,8 @@
 """Turns, delivered by docket: each one lets a worker run one task, whichever is the most urgent by then.
 
 docket knows no priorities; that a turn isn't bound to a task is what gives them, over all workers, and lets a turn that
-was lost be replaced by any other. Its messages carry an id and nothing else.
+was lost be replaced by any other. Its messages carry an id and nothing else. What docket keeps of each of its own tasks
+(a record, its state, its result) a turn doesn't need: the scripts that take tasks take turns too, docs/decisions/0804.
 """
 
 from __future__ import annotations
@@ -14,30 +15,28 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Self
 from uuid import uuid4
 
-import docket.worker
 from docket import Docket, Execution, Worker
 from docket.execution import schedule_many
-from opentelemetry import trace
 from opentelemetry.instrumentation.utils import suppress_instrumentation
-from opentelemetry.trace import INVALID_SPAN, Span, Tracer
 from redis.exceptions import RedisError, ResponseError
 
 from weaver_ai.tasks.redis_access import unavailable
+from weaver_ai.tasks.redis_attempts import Turn
 from weaver_ai.tasks.redis_pool import RedisPool
+from weaver_ai.tasks.redis_prelude import TURN
 from weaver_ai.tasks.serving import EVERYTHING
+from weaver_ai.telemetry.logs import log_error
 
 __all__ = ["TurnTaker", "Turns"]
-
-TURN: Final = "weaver_turn"
 
 _CHECK_INTERVAL: Final = timedelta(milliseconds=10)
 _RECONNECTION_DELAY: Final = timedelta(milliseconds=500)
 _REPLY_SECONDS: Final = 5.0
 
 
-async def weaver_turn(ticket: str) -> None:
-    """What a docket calls that takes no turns; a gateway registers it to be able to add them."""
-    raise RuntimeError(f"the turn {ticket!r} came to a process that runs no tasks")
+async def weaver_turn() -> None:
+    """What docket would call for a turn. It is there to be named: see `TurnTaker`."""
+    raise RuntimeError("a turn came to a worker that isn't one of weaver's")
 
 
 class Turns:
@@ -64,12 +63,7 @@ class Turns:
     async def __aexit__(self, *error: object) -> None:
         await self._stack.aclose()
 
-    @property
-    def stream(self) -> tuple[str, str]:
-        """The stream of the group's turns, and the name of those who read it."""
-        return self.docket.stream_key, self.docket.worker_group_name
-
-    async def add(self, ticket: str, groups: Iterable[str], delay: float = 0.0) -> None:
+    async def add(self, ticket: str, groups: Iterable[str], delay: float) -> None:
         """Let some worker of each group run one more task, after `delay` seconds.
 
         Adding a ticket again that hasn't been taken changes nothing.
@@ -107,8 +101,8 @@ class Turns:
             async with asyncio.timeout(_REPLY_SECONDS):
                 await (await self._of(group)).clear()
 
-    async def interrupt(self, ticket: str, groups: Iterable[str]) -> None:
-        """Cancel the turn wherever it is being taken, or waits."""
+    async def withdraw(self, ticket: str, groups: Iterable[str]) -> None:
+        """Remove a turn that waits for its time."""
         with _unavailable(), suppress_instrumentation():
             async with asyncio.timeout(_REPLY_SECONDS):
                 for group in groups:
@@ -133,7 +127,7 @@ class Turns:
 
 def _turn(docket: Docket, ticket: str, delay: float = 0.0) -> Execution:
     when = datetime.now(UTC) + timedelta(seconds=delay)
-    return Execution(docket, docket.tasks[TURN], (ticket,), {}, ticket, when, 1, function_name=TURN)
+    return Execution(docket, docket.tasks[TURN], (), {}, ticket, when, 1, function_name=TURN)
 
 
 class TurnTaker(Worker):
@@ -141,7 +135,9 @@ class TurnTaker(Worker):
 
     Args:
         turns: whose.
-        take: called with a turn's ticket; a cancellation of it is that of the task.
+        take: called with each turn, which it has to use up. One that it leaves is delivered again, to whoever comes
+            first, when a lease is over.
+        interrupt: called with the id of each task that was cancelled while some worker of the group ran it.
         name: of the worker, unique among all.
         concurrency: turns taken at a time.
         lease_seconds: how long docket lets a silent worker keep its turns.
@@ -150,20 +146,18 @@ class TurnTaker(Worker):
     def __init__(
         self,
         turns: Turns,
-        take: Callable[[str], Awaitable[None]],
+        take: Callable[[Turn], Awaitable[None]],
+        interrupt: Callable[[str], None],
         *,
         name: str,
         concurrency: int,
         lease_seconds: float,
     ) -> None:
         self.asked_at = time.monotonic()
+        self._take = take
+        self._interrupt = interrupt
         self._places = concurrency
         self._running: asyncio.Task[None] | None = None
-
-        async def weaver_turn(ticket: str) -> None:
-            await take(ticket)
-
-        turns.docket.register(weaver_turn, names=[TURN])
         super().__init__(
             turns.docket,
             name=name,
@@ -186,13 +180,18 @@ class TurnTaker(Worker):
 
     def begin(self) -> None:
         """Take turns in a task of its own."""
-        _silence_turns()
         self._running = asyncio.create_task(self._take_turns(), name=f"weaver worker {self.name}")
 
     @property
     def ended(self) -> bool:
         """Whether it stopped by itself, which it never should."""
         return self._running is not None and self._running.done()
+
+    @property
+    def takes(self) -> bool:
+        """Whether turns are delivered here; not while docket waits, after an error, for those that are under way."""
+        session = self._processing_session
+        return session is not None and not session.stopping.is_set()
 
     def rest(self) -> None:
         """Take no more turns. Those that were taken keep their leases, and can still be cancelled."""
@@ -209,6 +208,20 @@ class TurnTaker(Worker):
         async with self:
             await self.run_forever()
 
+    async def _execute(self, execution: Execution, session: Any) -> None:
+        """In place of docket's, which writes a record before and after, in two scripts, and a span."""
+        del session
+        execution._acked = True  # by `take`, or not at all; docket would write a record to see to it
+        assert execution.message_id is not None  # noqa: S101 - docket says so of what it has from a stream
+        try:
+            await self._take((execution.message_id, execution.key))
+        except Exception as error:  # noqa: BLE001 - an error would end docket's loop, and with it the worker
+            log_error("a worker's turn failed", exception=error)
+
+    async def _handle_cancellation(self, message: Any) -> None:
+        """In place of docket's, which knows turns and not the tasks that run in them."""
+        self._interrupt(message["data"].decode())
+
 
 @contextmanager
 def _unavailable() -> Iterator[None]:
@@ -216,29 +229,3 @@ def _unavailable() -> Iterator[None]:
         yield
     except (RedisError, OSError, TimeoutError) as error:
         raise unavailable(error) from error
-
-
-class _TurnsUntold(Tracer):
-    """docket's tracer without the spans of turns: a turn's task has a span of its own, in the trace that asked for it.
-
-    docket's would be a trace of its own for each, with a link.
-    """
-
-    def __init__(self, inner: Tracer) -> None:
-        self._inner = inner
-
-    def start_span(self, name: str, *args: Any, **kwargs: Any) -> Span:
-        return INVALID_SPAN if name == TURN else self._inner.start_span(name, *args, **kwargs)
-
-    @contextmanager
-    def start_as_current_span(self, name: str, *args: Any, **kwargs: Any) -> Iterator[Span]:  # type: ignore[override]
-        if name == TURN:
-            yield INVALID_SPAN
-            return
-        with self._inner.start_as_current_span(name, *args, **kwargs) as span:
-            yield span
-
-
-def _silence_turns() -> None:
-    if not isinstance(docket.worker.tracer, _TurnsUntold):
-        docket.worker.tracer = _TurnsUntold(trace.get_tracer(docket.worker.__name__))

@@ -7,7 +7,8 @@ import contextvars
 import os
 import socket
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from random import random
 from typing import Final, TypeVar
@@ -21,14 +22,14 @@ from weaver_ai.tasks.engine import DrainReport, TaskContext, TaskHandler, TaskOu
 from weaver_ai.tasks.payloads import CANCELLED, error_of
 from weaver_ai.tasks.record import TaskError
 from weaver_ai.tasks.redis_answers import Claimed, Counted, Heartbeat
-from weaver_ai.tasks.redis_attempts import RedisAttempts
+from weaver_ai.tasks.redis_attempts import RedisAttempts, Turn
 from weaver_ai.tasks.schedule import DEADLINE_EXCEEDED
 from weaver_ai.tasks.serving import Serving
 from weaver_ai.tasks.steps import StepLog
 from weaver_ai.tasks.turns import Turns, TurnTaker
 from weaver_ai.telemetry.logs import log_error, log_warning
 
-__all__ = ["TaskWorker", "persist"]
+__all__ = ["TaskWorker", "name_of_worker", "persist"]
 
 AnswerT = TypeVar("AnswerT")
 
@@ -43,11 +44,10 @@ class TaskWorker:
 
     Args:
         handler: does the work.
-        attempts: at the tasks.
+        attempts: at the tasks, of this worker.
         turns: that docket delivers.
         system: `messaging.system` of the spans.
         concurrency: tasks at a time.
-        lease_seconds: how long the worker may be silent until its tasks are given to others.
         unwind_seconds: how long a cancelled task has until a drain waits for it no more.
         serving: which capabilities, and how their tasks are run.
         chance: draws a number from 0 to 1 for each pause before a retry.
@@ -61,25 +61,31 @@ class TaskWorker:
         *,
         system: str,
         concurrency: int,
-        lease_seconds: float,
         unwind_seconds: float,
         serving: Serving,
         chance: Callable[[], float] = random,
     ) -> None:
-        self.name: Final = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"
         self._handler = handler
         self._redis = attempts
         self._turns = turns
         self._system = system
         self._concurrency = concurrency
-        self._lease_seconds = lease_seconds
+        self._lease_seconds = lease_seconds = attempts.lease_seconds
         self._unwind_seconds = unwind_seconds
         self._serving = serving
         self._chance = chance
-        self._taker = TurnTaker(turns, self._take, name=self.name, concurrency=concurrency, lease_seconds=lease_seconds)
+        self._taker = TurnTaker(
+            turns,
+            self._take,
+            self._interrupt,
+            name=attempts.worker,
+            concurrency=concurrency,
+            lease_seconds=lease_seconds,
+        )
         self._jobs: dict[str, _Job] = {}
         self._turns_taken: set[asyncio.Task[None]] = set()
-        self._interrupted: set[str] = set()  # turns that were cancelled before it was known which task they run
+        self._asking = 0  # for tasks
+        self._interrupted: set[str] = set()  # tasks that may be among those that are asked for
         self._finished: list[str] = []
         self._draining = False
         self._steady_since: float | None = None
@@ -120,9 +126,9 @@ class TaskWorker:
         """Put back what doesn't end, under the nose of the attempt that ignores it: its word won't count."""
         for job in list(self._jobs.values()):
             job.abandoned = True
-            await self._hand_back(job)
+            await _or_not(self._redis.release(job.record))
         await self._end_turns()
-        await _or_not(self._redis.leave(self.name))
+        await _or_not(self._redis.leave())
 
     async def _end_turns(self) -> None:
         if self._beating is not None:
@@ -135,84 +141,111 @@ class TaskWorker:
         if self._turns_taken:
             await asyncio.wait(self._turns_taken, timeout=seconds)
 
-    async def _take(self, ticket: str) -> None:
-        """One turn. Its cancellation comes from docket, which was asked to by whoever cancels the task."""
-        turn = asyncio.create_task(self._run_next(ticket), name=f"weaver turn {ticket}", context=contextvars.Context())
-        self._turns_taken.add(turn)
-        turn.add_done_callback(self._turns_taken.discard)
-        while not turn.done():
-            try:
-                await asyncio.wait({turn})
-            except asyncio.CancelledError:
-                if (job := self._jobs.get(ticket)) is not None:
-                    job.stop(CANCELLED)
-                else:
-                    self._interrupted.add(ticket)
-        if not turn.cancelled():
-            turn.result()
-
-    async def _run_next(self, ticket: str) -> None:
+    async def _take(self, turn: Turn) -> None:
+        """One turn, and all that follows: a place that comes free is given the next task with the end of the last."""
+        taken = asyncio.current_task()
+        assert taken is not None  # noqa: S101 - it is a coroutine
+        self._turns_taken.add(taken)
+        taken.add_done_callback(self._turns_taken.discard)
         if self._draining:
-            await _or_not(self._turns.top_up(1))
+            await _or_not(self._redis.pass_on(turn))
             return
-        try:
-            claimed = await self._redis.claim(self.name, ticket, self._lease_seconds)
-            if claimed is not None:
-                job = self._jobs[ticket] = _Job(claimed)
-                if ticket in self._interrupted:
-                    job.stop(CANCELLED)
-                await self._run(job)
-        finally:
-            self._jobs.pop(ticket, None)
-            self._interrupted.discard(ticket)
+        with self._asks():
+            job = self._begun(await _or_not(self._redis.claim(turn)))
+        while job is not None:
+            try:
+                following = await self._run(job)
+            finally:
+                if self._jobs.get(job.record.id) is job:
+                    del self._jobs[job.record.id]
+            job = following
 
-    async def _run(self, job: _Job) -> None:
-        job.attempt = asyncio.create_task(self._attempt(job), name=f"weaver task {job.record.id}")
+    @property
+    def _goes_on(self) -> bool:
+        return self._taker.takes and not self._draining
+
+    @contextmanager
+    def _asks(self) -> Iterator[None]:
+        """Around what may give a task: its cancellation may be heard of before it is."""
+        self._asking += 1
+        try:
+            yield
+        finally:
+            self._asking -= 1
+            if not self._asking:
+                self._interrupted.clear()
+
+    def _begun(self, claimed: Claimed | None) -> _Job | None:
+        if claimed is None:
+            return None
+        job = self._jobs[claimed.record.id] = _Job(claimed)
+        if claimed.record.id in self._interrupted:
+            job.stop(CANCELLED)
+        return job
+
+    def _interrupt(self, task_id: str) -> None:
+        if (job := self._jobs.get(task_id)) is not None:
+            job.stop(CANCELLED)
+        elif self._asking:
+            self._interrupted.add(task_id)
+
+    async def _run(self, job: _Job) -> _Job | None:
+        """Run a task to its end; gives the next one, if there is one and it came with that end."""
+        job.attempt = asyncio.create_task(
+            self._attempt(job), name=f"weaver task {job.record.id}", context=contextvars.Context()
+        )
         if job.stopped is not None:
             job.attempt.cancel()
         overdue = self._overdue(job)
-        await asyncio.wait({job.attempt})
-        if overdue is not None:
-            overdue.cancel()
+        try:
+            await asyncio.wait({job.attempt})
+        finally:
+            if overdue is not None:
+                overdue.cancel()
         if job.abandoned:
-            return
+            return None
         if job.handing_back and _was_cancelled(job.attempt):
-            await self._hand_back(job)
-        else:
-            await self._settle(job, _ended_of(job))
+            await _or_not(self._redis.release(job.record))
+            return None
+        return await self._settle(job, _ended_of(job))
 
     def _overdue(self, job: _Job) -> asyncio.TimerHandle | None:
         if job.seconds_left is None:
             return None
         return asyncio.get_running_loop().call_later(max(0.0, job.seconds_left), job.stop, DEADLINE_EXCEEDED)
 
-    async def _settle(self, job: _Job, ended: Ended) -> None:
-        """Keep what came of an attempt, and let others know what they can do now."""
+    async def _settle(self, job: _Job, ended: Ended) -> _Job | None:
+        """Keep what came of an attempt."""
         outcome, error = ended.outcome, ended.outcome.error
         if error is None or ended.pause is None:
-            counted = await self._finish(job, outcome)
-        else:
-            counted = await self._put_off(job, outcome, error, ended.pause)
-            if counted.word == "stop":
-                counted = await self._finish(job, replace(outcome, error=CANCELLED))
-        if counted.word == "lost":
-            log_warning("a task was given to another worker meanwhile", **{"weaver.task.id": job.record.id})
-        if counted.heirs:
-            await _or_not(self._turns.add(uuid4().hex, counted.heirs))
+            return await self._finish(job, outcome)
+        return await self._put_off(job, outcome, error, ended.pause)
 
-    async def _finish(self, job: _Job, outcome: TaskOutcome) -> Counted:
+    async def _finish(self, job: _Job, outcome: TaskOutcome) -> _Job | None:
         whole = job.spent.and_last(outcome)
-        counted = await persist(lambda: self._redis.finish(job.record, whole))
-        if self._draining and counted.word == "counted":
-            self._finished.append(job.record.id)
-        return counted
+        with self._asks():
+            counted = await persist(lambda: self._redis.finish(job.record, whole, go_on=self._goes_on))
+            if self._draining and counted.word == "counted":
+                self._finished.append(job.record.id)
+            return self._counted(job, counted)
 
-    async def _put_off(self, job: _Job, outcome: TaskOutcome, error: TaskError, pause: float) -> Counted:
+    async def _put_off(self, job: _Job, outcome: TaskOutcome, error: TaskError, pause: float) -> _Job | None:
         spent, ticket = job.spent.and_failed(outcome), f"{job.record.id}-{job.record.attempts}"
-        counted = await persist(lambda: self._redis.put_off(job.record, pause, spent, error, ticket))
+        with self._asks():
+            counted = await persist(
+                lambda: self._redis.put_off(job.record, pause, spent, error, ticket, go_on=self._goes_on)
+            )
+            following = self._counted(job, counted)
+        if counted.word == "stop":
+            return await self._finish(job, replace(outcome, error=CANCELLED))
         if counted.groups:
             await _or_not(self._turns.add(ticket, counted.groups, pause))
-        return counted
+        return following
+
+    def _counted(self, job: _Job, counted: Counted) -> _Job | None:
+        if counted.word == "lost":
+            log_warning("a task was given to another worker meanwhile", **{"weaver.task.id": job.record.id})
+        return self._begun(counted.next)
 
     async def _attempt(self, job: _Job) -> Ended:
         async def emit(kind: str, data: Mapping[str, JsonValue]) -> None:
@@ -230,11 +263,6 @@ class TaskWorker:
             chance=self._chance,
         )
 
-    async def _hand_back(self, job: _Job) -> None:
-        counted = await _or_not(self._redis.release(job.record))
-        if counted is not None and counted.groups:
-            await _or_not(self._turns.add(uuid4().hex, counted.groups))
-
     async def _beat_forever(self) -> None:
         while True:
             await asyncio.sleep(min(1.0, self._lease_seconds / 4))
@@ -251,7 +279,7 @@ class TaskWorker:
             capabilities=tuple(self._serving.capabilities),
         )
         try:
-            verdicts = await self._redis.beat(self.name, heartbeat, [job.record for job in jobs], self._lease_seconds)
+            verdicts = await self._redis.beat(heartbeat, [job.record for job in jobs])
             for job, verdict in zip(jobs, verdicts, strict=True):
                 if verdict != "ok":
                     job.stop(CANCELLED)
@@ -265,9 +293,7 @@ class TaskWorker:
         now = time.monotonic()
         if self._steady_since is None:
             self._steady_since = now
-        if self._draining or not await self._redis.first_of_sweepers(
-            self.name, min(1.0, self._lease_seconds / 4) * 0.9
-        ):
+        if self._draining or not await self._redis.first_of_sweepers(min(1.0, self._lease_seconds / 4) * 0.9):
             return
         # After an outage every lease is over: those who live get the time to say so.
         steady = now - self._steady_since >= self._lease_seconds
@@ -278,6 +304,11 @@ class TaskWorker:
         # A task that is just being submitted has no turn yet; one that is short twice has lost it.
         await self._turns.top_up(min(missing, self._short))
         self._short = missing
+
+
+def name_of_worker() -> str:
+    """A name for a worker of this process, that no other has."""
+    return f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"
 
 
 class _Job:
