@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias, final
 
 from weaver_ai.spans.model import Event, Span
 from weaver_ai.spans.query import Condition
 from weaver_ai.spans.tree import Forest
-from weaver_ai.spans.values import MISSING, matches, show, where_it_differs
+from weaver_ai.spans.values import MISSING, SHOWN, columns, matches, show, where_it_differs
 
-__all__ = ["Attribute", "Duration", "Ended", "Field", "HasEvent", "Name", "Raised", "Resource", "ScopeName", "Text"]
+__all__ = [
+    "Attribute",
+    "Duration",
+    "Ended",
+    "Field",
+    "HasEvent",
+    "Name",
+    "Raised",
+    "Resource",
+    "ScopeName",
+    "Text",
+]
 
 Text: TypeAlias = str | re.Pattern[str]
 """A string is exact unless it contains `*`, which stands for any run of characters; a regex is searched."""
@@ -46,6 +58,13 @@ class Name(Condition):
     def was(self, position: int, forest: Forest) -> str:
         return show(forest.spans[position].name)
 
+    def differs(self, position: int, forest: Forest) -> str:
+        inner = None if self.exact is None else where_it_differs(self.exact, forest.spans[position].name)
+        return "" if inner is None else f"{inner[0]}: expected {inner[1]}, was {inner[2]}"
+
+    def in_full(self, position: int, forest: Forest) -> tuple[str, str]:
+        return show(self.text, sys.maxsize), show(forest.spans[position].name, sys.maxsize)
+
     def candidates(self, forest: Forest) -> Sequence[int]:
         if self.exact is not None:
             return forest.names.get(self.exact, ())
@@ -70,12 +89,25 @@ class Attribute(Condition):
         return matches(self._expected, forest.spans[position].attributes.get(self.label, MISSING))
 
     def was(self, position: int, forest: Forest) -> str:
+        return self._told(position, forest)[0]
+
+    def differs(self, position: int, forest: Forest) -> str:
+        return self._told(position, forest)[1]
+
+    def in_full(self, position: int, forest: Forest) -> tuple[str, str]:
+        actual = forest.spans[position].attributes.get(self.label, MISSING)
+        return show(self._expected, sys.maxsize), show(actual, sys.maxsize)
+
+    def _told(self, position: int, forest: Forest) -> tuple[str, str]:
+        """What there is, and where it differs: in one, if that is short."""
         actual: object = forest.spans[position].attributes.get(self.label, MISSING)
         inner = where_it_differs(self._expected, actual)
         if inner is None:
-            return show(actual)
-        path, expected, found = inner
-        return f"{show(actual, 28)} ({path}: expected {show(expected, 30)}, was {show(found, 30)})"
+            return show(actual), ""
+        place, expected, found = inner
+        difference = f"{place}: expected {expected}, was {found}"
+        together = f"{show(actual, 28)} ({difference})"
+        return (together, "") if columns(together) <= SHOWN else (show(actual), difference)
 
     def candidates(self, forest: Forest) -> Sequence[int] | None:
         if isinstance(self._expected, str | int | float):

@@ -28,6 +28,14 @@ class Condition(ABC):
     def was(self, position: int, forest: Forest) -> str:
         """What there is instead, or nevertheless."""
 
+    def differs(self, position: int, forest: Forest) -> str:
+        """Where inside of a long value what is expected and what there is part; empty where `was` shows it."""
+        return ""
+
+    def in_full(self, position: int, forest: Forest) -> tuple[str, str]:
+        """What is expected and what there is, with nothing left out."""
+        return self.expected, self.was(position, forest)
+
     def asked(self) -> str:
         """The argument that made this condition."""
         return f"{self.label}={self.expected}"
@@ -62,6 +70,14 @@ class Verdict:
     @property
     def actual(self) -> str:
         return self.condition.was(self.position, self.forest)
+
+    @property
+    def differs(self) -> str:
+        return self.condition.differs(self.position, self.forest)
+
+    @property
+    def in_full(self) -> tuple[str, str]:
+        return self.condition.in_full(self.position, self.forest)
 
 
 @final

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Literal, TypeAlias
 from weaver_ai.spans.model import Span
 from weaver_ai.spans.normalise import normalise
 from weaver_ai.spans.tree import Forest
-from weaver_ai.spans.values import clip, one_line, show
+from weaver_ai.spans.values import SHOWN, clip, columns, one_line, show
 
 __all__ = ["PLAIN", "Ink", "Style", "seconds", "tree_lines"]
 
@@ -20,6 +21,7 @@ Ink: TypeAlias = Literal["red", "green", "yellow", "cyan", "dim", "bold"]
 _INKS: Mapping[Ink, int] = MappingProxyType({"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33, "cyan": 36})
 _NOTHING: Mapping[int, str] = MappingProxyType({})
 _NAME_WIDTH = 52
+_REMARK = 12  # columns that an attribute or a status has at least
 _ASCII = {ord("…"): "...", ord("µ"): "u"}
 
 
@@ -32,12 +34,25 @@ class Style:
         colour: ANSI colours.
         ascii: no box drawing, for terminals and logs that can't show it.
         stable: leave out durations and normalise values, so that two runs give the same text.
+        whole: leave nothing out, however long it gets; `width` is then what it should be, not what it is.
+        hint: how the reader gets what was left out, to stand behind how much that is.
     """
 
     width: int = 100
     colour: bool = False
     ascii: bool = False
     stable: bool = False
+    whole: bool = False
+    hint: str = ""
+
+    @property
+    def room(self) -> int:
+        """The columns that a line may have."""
+        return sys.maxsize if self.whole else self.width
+
+    def more(self, text: str) -> str:
+        """That something was left out."""
+        return f"… {text}{self.hint and f'; {self.hint}'}"
 
     def paint(self, text: str, *inks: Ink) -> str:
         if not self.colour or not text or not inks:
@@ -48,6 +63,14 @@ class Style:
     def branches(self) -> tuple[str, str, str, str]:
         """A child that has more siblings, the last child, and what stands below each of them."""
         return ("|-- ", "`-- ", "|   ", "    ") if self.ascii else ("├── ", "└── ", "│   ", "    ")
+
+    def branches_for(self, depth: int) -> tuple[str, str, str, str]:
+        """As `branches`, narrower where a tree is so deep that they would take more than half of the line."""
+        more, last, through, blank = self.branches
+        step = next((step for step in (4, 2) if depth * step * 2 <= self.width), 1)
+        if step == 2:  # noqa: PLR2004 # a column for the branch and one that is blank
+            return more[:1] + " ", last[:1] + " ", through[:2], blank[:2]
+        return more[:step], last[:step], through[:step], blank[:step]
 
     @property
     def marks(self) -> tuple[str, str]:
@@ -91,13 +114,27 @@ def tree_lines(
     """
     tops = forest.roots if roots is None else roots
     order = [place for top in tops for place in (top, *forest.descendants(top))]
-    shown = _chosen(forest, order, list(notes), max(budget, 3))
+    shown = set(order) if style.whole else _chosen(forest, order, list(notes), max(budget, 3))
     rows = list(_rows(forest, tops, shown, style))
-    widths = [min(len(row.prefix) + len(row.text), _NAME_WIDTH) for row in rows if row.position is not None]
-    setter = _Setter(forest, style, attributes, notes, max(widths, default=0))
+    widths = [columns(row.prefix + row.text) for row in rows if row.position is not None]
+    most = sys.maxsize if style.whole else _name_width(style)
+    setter = _Setter(forest, style, attributes, notes, min(max(widths, default=0), most), most)
+    gaps = [row for row in rows if row.position is None]
     for row in rows:
-        line = style.paint(row.prefix + row.text, "dim") if row.position is None else setter.line(row, row.position)
+        if row.position is None:
+            line = style.paint(row.prefix + _gap(row, style, is_last=row is gaps[-1]), "dim")
+        else:
+            line = setter.line(row, row.position)
         yield line.translate(_ASCII) if style.ascii else line
+
+
+def _name_width(style: Style) -> int:
+    return min(_NAME_WIDTH, style.width * 6 // 10)
+
+
+def _gap(row: _Row, style: Style, *, is_last: bool) -> str:
+    hint = f"; {style.hint}" if style.hint and is_last else ""
+    return clip(row.text, max(style.room - columns(row.prefix + hint), 20)) + hint
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +186,7 @@ def _gaps(forest: Forest, order: Sequence[int], shown: set[int]) -> dict[int | N
 def _rows(forest: Forest, tops: Sequence[int], shown: set[int], style: Style) -> Iterator[_Row]:
     order = [place for top in tops for place in (top, *forest.descendants(top))]
     gaps = _gaps(forest, order, shown) if len(shown) < len(order) else {}
-    more, last, through, blank = style.branches
+    more, last, through, blank = style.branches_for(_depth(forest, order, shown))
     drawn: set[int] = set()
     waiting: list[tuple[int | None, str, str, int | None]] = []
     if None in gaps:
@@ -174,11 +211,19 @@ def _rows(forest: Forest, tops: Sequence[int], shown: set[int], style: Style) ->
         )
 
 
+def _depth(forest: Forest, order: Sequence[int], shown: set[int]) -> int:
+    depth: dict[int | None, int] = {}
+    for place in order:
+        if place in shown:
+            depth[place] = depth.get(forest.parent(place), -1) + 1
+    return max(depth.values(), default=0)
+
+
 def _left_out(forest: Forest, places: Sequence[int]) -> str:
     names = Counter(forest.spans[place].name for place in places).most_common(3)
     listed = ", ".join(f"{clip(name, 30)} ({count})" if count > 1 else clip(name, 30) for name, count in names)
     rest = len(places) - sum(count for _, count in names)
-    return f"… {len(places)} more: {listed}{', …' if rest else ''}"
+    return f"… {len(places):,} more: {listed}{', …' if rest else ''}"
 
 
 def _rooms(wanted: Sequence[int], room: int) -> list[int]:
@@ -192,27 +237,30 @@ def _rooms(wanted: Sequence[int], room: int) -> list[int]:
 
 
 def _fitted(text: str, room: int) -> str:
-    """Clipped; a long attribute name gives up its namespace first."""
+    """Clipped; a long attribute name gives up the beginning of its namespace first, and shows that it did."""
     key, equals, value = text.partition("=")
-    if len(text) <= room or not equals or " " in key:
+    if columns(text) <= room or not equals or " " in key:
         return clip(text, room)
-    return clip(f"{key.rpartition('.')[2]}={value}", room)
+    parts = key.split(".")
+    shorter = [f"…{'.'.join(parts[start:])}={value}" for start in range(1, len(parts))] or [text]
+    return clip(next((each for each in shorter if columns(each) <= room), shorter[-1]), room)
 
 
 @dataclass(frozen=True, slots=True)
 class _Setter:
-    """Sets the lines of spans; `names` is the width of the first column."""
+    """Sets the lines of spans; `names` is the width of the first column, `most` the widest that it may be."""
 
     forest: Forest
     style: Style
     attributes: Sequence[str]
     notes: Mapping[int, str]
     names: int
+    most: int
 
     def line(self, row: _Row, position: int) -> str:
         style, span = self.style, self.forest.spans[position]
-        name = clip(row.text, max(_NAME_WIDTH - len(row.prefix), 20))
-        used = len(row.prefix) + len(name)
+        name = clip(row.text, max(self.most - len(row.prefix), 20))
+        used = len(row.prefix) + columns(name)
         parts = [style.paint(row.prefix, "dim") + name]
         if style.stable:
             parts.append("  open" if span.is_open else "")
@@ -221,11 +269,20 @@ class _Setter:
             parts.append(" " * (self.names - used) + "  " + style.paint(time, "yellow" if span.is_open else "dim"))
             used = max(self.names, used) + 9
         note = f"{style.arrow} {self.notes[position]}" if position in self.notes else ""
-        remarks = [(one_line(text), ink) for text, ink in self._remarks(position)]
-        rooms = _rooms([len(text) + 2 for text, _ in remarks], style.width - used - (len(note) + 2 if note else 0))
+        left = style.room - used - (len(note) + 2 if note else 0)
+        remarks = self._first_remarks(position, max(left // (_REMARK + 2), 1))
+        rooms = _rooms([columns(text) + 2 for text, _ in remarks], left)
         for (text, ink), room in zip(remarks, rooms, strict=True):
-            parts.append("  " + style.paint(_fitted(text, max(room - 2, 12)), ink))
+            parts.append("  " + style.paint(_fitted(text, max(room - 2, _REMARK)), ink))
         return "".join([*parts, "  " + style.paint(note, "cyan") if note else ""])
+
+    def _first_remarks(self, position: int, most: int) -> list[tuple[str, Ink]]:
+        """As many as the line has room for, and how many more there are."""
+        remarks = [(one_line(text), ink) for text, ink in self._remarks(position)]
+        if len(remarks) <= most:
+            return remarks
+        kept = max(most - 1, 1)
+        return [*remarks[:kept], (f"… {len(remarks) - kept} more", "dim")]
 
     def _remarks(self, position: int) -> Iterator[tuple[str, Ink]]:
         span = self.forest.spans[position]
@@ -236,7 +293,8 @@ class _Setter:
         for key in self.attributes:
             if key in span.attributes:
                 value = span.attributes[key]
-                yield f"{key}={show(normalise(key, value) if self.style.stable else value)}", "cyan"
+                value = normalise(key, value) if self.style.stable else value
+                yield f"{key}={show(value, self.style.room if self.style.whole else SHOWN)}", "cyan"
         for link in span.links:
             end = self.forest.position((link.trace_id, link.span_id))
             yield f"links to {'a span not captured' if end is None else show(self.forest.spans[end].name)}", "dim"

@@ -6,6 +6,7 @@ import functools
 import inspect
 import json
 import re
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from pathlib import PurePath
@@ -13,7 +14,24 @@ from typing import Final, Literal, TypeGuard, final
 
 from weaver_ai.spans.matching import assign
 
-__all__ = ["MISSING", "absent", "clip", "contains", "decode", "matches", "one_line", "show", "where_it_differs"]
+__all__ = [
+    "MISSING",
+    "SHOWN",
+    "absent",
+    "clip",
+    "columns",
+    "contains",
+    "decode",
+    "matches",
+    "one_line",
+    "show",
+    "where_it_differs",
+]
+
+SHOWN: Final = 72
+"""Columns of a value that a message has room for."""
+_INSIDE: Final = 30
+"""Columns of a part of one."""
 
 
 class _Sentinel(Enum):
@@ -145,10 +163,75 @@ def _is_list(value: object) -> TypeGuard[Sequence[object]]:
     return isinstance(value, Sequence) and not isinstance(value, str | bytes)
 
 
-def where_it_differs(expected: object, actual: object) -> tuple[str, object, object] | None:
-    """The first place inside `actual` that isn't as `contains` expects: path, expected, actual; None at the top."""
-    if not isinstance(expected, contains):
+def where_it_differs(expected: object, actual: object) -> tuple[str, str, str] | None:
+    """The first place inside `actual` that isn't as expected: where, what is expected there, what is there.
+
+    None at the top, and where both are short enough to be compared by looking at them. Text that is JSON, or that
+    is compared with a mapping or a list, is decoded.
+    """
+    if isinstance(expected, contains):
+        inside = _not_contained(expected, actual)
+        return inside and _told(*inside)
+    if _is_predicate(expected) or max(len(_text(expected)), len(_text(actual))) <= SHOWN or _equal(expected, actual):
         return None
+    if isinstance(expected, str) and isinstance(actual, str):
+        wanted, found = decode(expected), decode(actual)
+        if not (isinstance(wanted, Mapping | list) and isinstance(found, Mapping | list)) or wanted == found:
+            return _first_letter(expected, actual)
+    else:
+        wanted, found = expected, decode(actual)
+    path, wanted, found = _first_item(wanted, found)
+    return _told(path, wanted, found) if path else None
+
+
+def _told(path: str, wanted: object, found: object) -> tuple[str, str, str]:
+    if isinstance(wanted, str) and isinstance(found, str) and (letter := _first_letter(wanted, found)):
+        return f"{path}, {letter[0]}", letter[1], letter[2]
+    return path, show(wanted, _INSIDE), show(found, _INSIDE)
+
+
+def _first_item(wanted: object, found: object) -> tuple[str, object, object]:
+    """Down to the first item or key in which two structures differ, as far as both are of one kind."""
+    path = ""
+    while True:
+        if isinstance(wanted, Mapping) and isinstance(found, Mapping):
+            pairs = [(str(key), wanted.get(key, absent), found.get(key, MISSING)) for key in {**wanted, **found}]
+        elif _is_list(wanted) and _is_list(found):
+            most = max(len(wanted), len(found))
+            pairs = [(f"[{place}]", _at(wanted, place, absent), _at(found, place, MISSING)) for place in range(most)]
+        else:
+            return path, wanted, found
+        for key, expected, actual in pairs:
+            if not _equal(expected, actual):
+                path = f"{path}.{key}" if path and not key.startswith("[") else path + key
+                wanted, found = expected, actual
+                break
+        else:
+            return "", wanted, found
+
+
+def _at(items: Sequence[object], place: int, otherwise: object) -> object:
+    return items[place] if place < len(items) else otherwise
+
+
+def _first_letter(expected: str, actual: str) -> tuple[str, str, str] | None:
+    """Where two long texts begin to differ, with what stands around."""
+    if max(len(expected), len(actual)) <= _INSIDE:
+        return None
+    place = next((at for at, pair in enumerate(zip(expected, actual, strict=False)) if pair[0] != pair[1]), None)
+    if place is None:
+        place = min(len(expected), len(actual))
+    if place == 0:
+        return None
+    return f"at character {place + 1}", _around(expected, place), _around(actual, place)
+
+
+def _around(text: str, place: int) -> str:
+    start, end = max(place - 12, 0), place + 14
+    return show(f"{'…' if start else ''}{text[start:end]}{'…' if end < len(text) else ''}", 40)
+
+
+def _not_contained(expected: contains, actual: object) -> tuple[str, object, object] | None:
     path, wanted, found = "", expected.value, decode(actual)
     while isinstance(wanted, Mapping) and isinstance(found, Mapping):
         for key, value in wanted.items():
@@ -161,8 +244,8 @@ def where_it_differs(expected: object, actual: object) -> tuple[str, object, obj
     return (path, wanted, found) if path else None
 
 
-def show(value: object, limit: int = 72) -> str:
-    """One line, as Python would write it, at most `limit` characters."""
+def show(value: object, limit: int = SHOWN) -> str:
+    """One line, as Python would write it, at most `limit` columns."""
     return clip(_text(value), limit)
 
 
@@ -183,12 +266,35 @@ def _text(value: object) -> str:
 
 
 def clip(text: str, limit: int) -> str:
-    """The text on one line, its middle left out where it is longer than `limit`."""
+    """The text on one line, its middle left out where it has more columns than `limit`."""
     line = one_line(text if len(text) <= 2 * limit else text[:limit] + text[-limit:])  # as it is cut, or longer
-    if len(line) <= limit:
+    if columns(line) <= limit:
         return line
     tail = max((limit - 1) // 3, 0)
-    return f"{line[: limit - 1 - tail]}…{line[len(line) - tail :] if tail else ''}"
+    if line.isascii():
+        return f"{line[: limit - 1 - tail]}…{line[len(line) - tail :] if tail else ''}"
+    return f"{_fit(line, limit - 1 - tail)}…{_fit(line[::-1], tail)[::-1]}"
+
+
+def _fit(line: str, room: int) -> str:
+    """As much of the beginning as has so many columns."""
+    for at, letter in enumerate(line):
+        room -= _width(letter)
+        if room < 0:
+            return line[:at]
+    return line
+
+
+def columns(text: str) -> int:
+    """How wide a terminal shows it: an ideograph, a full-width form and most emoji take two columns."""
+    return len(text) if text.isascii() else sum(map(_width, text))
+
+
+@functools.lru_cache(maxsize=4096)
+def _width(letter: str) -> int:
+    if unicodedata.combining(letter) or letter in "\u200d\ufe0f":  # a joiner, and what makes an emoji of a letter
+        return 0
+    return 2 if unicodedata.east_asian_width(letter) in "WF" else 1
 
 
 def one_line(text: str) -> str:

@@ -148,7 +148,7 @@ def test_long_names_and_values_are_clipped_to_the_width():
     captured = Forest([make("n" * 200, 1, attributes={"a.very.long.key": "v" * 200})])
     (line,) = tree_lines(captured, attributes=["a.very.long.key"], style=Style(width=90))
     assert len(line) <= 90
-    assert "  key='vvv" in line
+    assert "  …key='vvv" in line
 
 
 def test_a_deep_trace_needs_no_deep_stack():

@@ -1,10 +1,13 @@
 import functools
+import json
 import re
 
 import pytest
 from dirty_equals import IsList, IsPartialDict, IsPositive, IsStr
 
 from weaver_ai.spans.values import MISSING, absent, clip, contains, matches, show, where_it_differs
+
+LONG = "again and again and yet and again " * 3 + "and yet and again "
 
 
 def is_even(value):
@@ -112,12 +115,32 @@ def test_an_error_in_a_predicate_is_the_tests_own_and_names_the_value():
 @pytest.mark.parametrize(
     ("expected", "actual", "where"),
     [
-        (contains({"order": 7}), '{"order": 8}', ("order", 7, 8)),
-        (contains({"a": {"b": 1, "c": 2}}), '{"a": {"b": 1}}', ("a.c", 2, MISSING)),
+        (contains({"order": 7}), '{"order": 8}', ("order", "7", "8")),
+        (contains({"a": {"b": 1, "c": 2}}), '{"a": {"b": 1}}', ("a.c", "2", "missing")),
         (contains({"order": 7}), "no json", None),
         (contains([1]), "[2]", None),
         (contains({"order": 7}), '{"order": 7}', None),
         ({"order": 7}, '{"order": 8}', None),
+        (LONG + "order 7, it came late", LONG + "order 7, it came late", None),
+        (
+            LONG + "order 7, it came late",
+            LONG + "order 8, it came late",
+            ("at character 127", "'…again order 7, it came lat…'", "'…again order 8, it came lat…'"),
+        ),
+        (LONG, LONG + "!", ("at character 121", "'…t and again '", "'…t and again !'")),
+        ("x" + LONG, "y" + LONG, None),
+        (LONG, 7, None),
+        (json.dumps({"text": LONG, "n": 7}), json.dumps({"text": LONG, "n": 8}), ("n", "7", "8")),
+        ({"text": LONG, "n": [1, {"a": 2}]}, json.dumps({"text": LONG, "n": [1, {"a": 3}]}), ("n[1].a", "2", "3")),
+        ([LONG, "a"], (LONG, "a", "b"), ("[2]", "absent", "'b'")),
+        ({"text": LONG, "n": 1}, json.dumps({"text": LONG}), ("n", "1", "missing")),
+        (
+            contains({"text": LONG + "7"}),
+            json.dumps({"text": LONG + "8"}),
+            ("text, at character 121", "'…t and again 7'", "'…t and again 8'"),
+        ),
+        (re.compile(LONG), "a" * 100, None),
+        (is_even, LONG, None),
     ],
 )
 def test_where_it_differs(expected, actual, where):

@@ -76,7 +76,8 @@ def _lists(left: Sequence[SpanView], op: str, right: Sequence[SpanView]) -> Iter
     if op == "!=":
         return
     yield ""
-    yield f"{len(left)} spans, not {len(right)}" if len(left) != len(right) else f"{len(left)} spans each"
+    each = "1 span each" if len(left) == 1 else f"{len(left)} spans each"
+    yield f"{len(left)} span{'' if len(left) == 1 else 's'}, not {len(right)}" if len(left) != len(right) else each
     only_left = [span for span in left if span not in right]
     only_right = [span for span in right if span not in left]
     for side, spans in (("left", only_left), ("right", only_right)):

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher, get_close_matches
 from itertools import islice
+from textwrap import wrap
 from typing import final
 
 from weaver_ai.spans.conditions import Ended, Name
 from weaver_ai.spans.query import Condition, SpanPattern, Verdict, find
 from weaver_ai.spans.render import Style, seconds, tree_lines
 from weaver_ai.spans.tree import Forest
-from weaver_ai.spans.values import clip, one_line, show
+from weaver_ai.spans.values import SHOWN, clip, columns, one_line, show
 
 __all__ = [
     "ExpectationFailed",
@@ -22,6 +23,7 @@ __all__ = [
     "many",
     "none_found",
     "still_open",
+    "told_apart",
     "unwanted",
     "verdict_lines",
 ]
@@ -29,6 +31,9 @@ __all__ = [
 _SCREEN = 36
 _GLIMPSE = 20  # lines of a trace that is too long to be shown whole
 _NEAREST = 3
+_VERDICTS = 20  # lines that say of the nearest why they aren't what was asked
+_STEPS = 9  # of an order, around the one that did not come
+_REASONS = 8
 _SCANNED = 3000  # spans that are compared with the question to find the nearest ones
 
 
@@ -93,7 +98,7 @@ def none_found(look: Look, verb: str, pattern: SpanPattern | None, *, waited: fl
     if nearest:
         lines += ["", "nearest:"]
         for _, verdicts in nearest:
-            lines += _candidate(look, verdicts)
+            lines += _candidate(look, verdicts, _VERDICTS // len(nearest))
     notes = {position: f"nearest {number}" for number, (position, _) in enumerate(nearest, 1)} if nearest else {}
     yield from _with_tree(look, lines, pattern, notes if len(nearest) > 1 else dict.fromkeys(notes, "nearest"))
 
@@ -103,7 +108,7 @@ def many(look: Look, verb: str, pattern: SpanPattern | None, found: Sequence[int
     lines = [*headline(look, _asked(look, verb, pattern), f"{len(found)} spans match, not one")]
     telling = _telling(look.forest, found)
     if telling:
-        lines += ["", f"they differ in {telling}"]
+        lines += ["", clip(f"they differ in {telling}", look.style.room)]
     notes = {position: f"match {number}" for number, position in enumerate(found, 1)}
     yield from _with_tree(look, lines, pattern, notes)
 
@@ -119,7 +124,7 @@ def still_open(look: Look, waited: float) -> Iterator[str]:
     """Spans did not end."""
     names = [look.forest.spans[place].name for place in look.domain if look.forest.spans[place].is_open]
     verb = "is" if len(names) == 1 else "are"
-    listed = clip(", ".join(map(repr, names)), 120)
+    listed = clip(", ".join(map(repr, names)), look.style.room if look.style.whole else 120)
     asked = f"{look.subject}.settle()"
     lines = [*headline(look, asked, f"{_spans(len(names))} {verb} still open after {waited:g}s: {listed}")]
     yield from _with_tree(look, lines, None, {})
@@ -138,21 +143,34 @@ def in_order(
     before = f" after {_short(patterns[len(found) - 1])}" if found and elsewhere else ""
     hint = _still_open(look, missing, found[-1] if found else -1) or ("" if elsewhere else guess(look, missing))
     came = "ended" if _waits(missing) else "began"
-    lines = [*headline(look, clip(asked, 200), f"no {_short(missing)} {came}{before}{hint}"), ""]
-    origin = look.forest.spans[look.domain[0]].start
-    good, bad = look.style.marks
-    for number, pattern in enumerate(patterns):
-        if number < len(found):
-            text = _at(look.forest, found[number], origin)
-            lines.append(f"  {look.style.paint(good, 'green')} {number + 1}. {_short(pattern)} {text}")
-        elif number == len(found):
-            text = f"{_at(look.forest, elsewhere[-1], origin)}, not later" if elsewhere else "did not come"
-            lines.append(f"  {look.style.paint(bad, 'red')} {number + 1}. {_short(pattern)} {text}")
-        else:
-            lines.append(f"    {number + 1}. {_short(pattern)}")
+    lines = [*headline(look, asked, f"no {_short(missing)} {came}{before}{hint}"), ""]
+    steps = range(len(patterns))
+    if len(steps) > _STEPS and not look.style.whole:
+        start = min(max(len(found) - _STEPS // 2, 0), len(patterns) - _STEPS)
+        steps = range(start, start + _STEPS)
+    if steps.start:
+        lines.append(f"    {look.style.more(f'{steps.start:,} before them')}")
+    lines += [_step(look, patterns[number], number, found, elsewhere) for number in steps]
+    if left := len(patterns) - steps.stop:
+        lines.append(f"    {look.style.more(f'{left:,} after them')}")
     notes = {position: f"step {number}" for number, position in enumerate(found, 1)}
     notes.update({position: f"step {len(found) + 1}" for position in elsewhere if position not in notes})
     yield from _with_tree(look, lines, missing, notes)
+
+
+def _step(look: Look, pattern: SpanPattern, number: int, found: Sequence[int], elsewhere: Sequence[int]) -> str:
+    """One step of an order: when it began, or that it did not come."""
+    origin = look.forest.spans[look.domain[0]].start
+    good, bad = look.style.marks
+    mark, text = " ", ""
+    if number < len(found):
+        mark, text = look.style.paint(good, "green"), _at(look.forest, found[number], origin)
+    elif number == len(found):
+        mark = look.style.paint(bad, "red")
+        text = f"{_at(look.forest, elsewhere[-1], origin)}, not later" if elsewhere else "did not come"
+    asked = pattern.asked() if len(_shown(pattern.conditions)) == 1 else repr(pattern)
+    room = max(look.style.room - len(text) - len(str(number)) - 8, 20)
+    return f"  {mark} {number + 1}. {clip(asked, room if look.style.whole else min(room, SHOWN))} {text}".rstrip()
 
 
 def _at(forest: Forest, position: int, origin: int) -> str:
@@ -160,16 +178,28 @@ def _at(forest: Forest, position: int, origin: int) -> str:
 
 
 def _asked(look: Look, verb: str, pattern: SpanPattern | None) -> str:
-    return clip(f"{look.subject}.{verb}({pattern.asked() if pattern else ''})", 200)
+    return f"{look.subject}.{verb}({pattern.asked() if pattern else ''})"
 
 
 def headline(look: Look, asked: str, answer: str) -> Iterator[str]:
-    """The question and the answer, on one line if they fit."""
-    if len(asked) + len(answer) + 2 <= look.style.width:
+    """The question and the answer, on one line if they fit; else each on one or two."""
+    width = look.style.room
+    if columns(asked) + columns(answer) + 2 <= width:
         yield f"{asked}: {answer}"
     else:
-        yield f"{asked}:"
-        yield f"  {answer}"
+        yield from _wrapped(f"{asked}:", look.style, "")
+        yield from _wrapped(answer, look.style, "  ")
+
+
+def _wrapped(text: str, style: Style, lead: str) -> Iterator[str]:
+    """On two lines or, where words are long, three; what is longer has its middle left out."""
+    room = style.room - len(lead)
+    line = one_line(text) if style.whole else clip(text, 2 * room - 14)
+    if columns(line) <= room:
+        yield lead + line
+        return
+    letters = style.room * len(line) // columns(line)
+    yield from wrap(line, letters, initial_indent=lead, subsequent_indent=f"{lead}    ", break_on_hyphens=False)
 
 
 def _short(pattern: SpanPattern) -> str:
@@ -190,8 +220,12 @@ def _nothing(look: Look, asked: str, after: str) -> Iterator[str]:
     if reasons:
         yield ""
         yield "why:"
-        for reason in reasons:
-            yield f"  - {reason}"
+        for reason in reasons[: None if look.style.whole else _REASONS]:
+            first, *others = _wrapped(reason, look.style, "    ")
+            yield f"  - {first[4:]}"
+            yield from others
+        if len(reasons) > _REASONS and not look.style.whole:
+            yield f"    {look.style.more(f'{len(reasons) - _REASONS:,} more')}"
 
 
 def _with_tree(
@@ -209,6 +243,7 @@ def _tree(look: Look, pattern: SpanPattern | None, notes: Mapping[int, str], bud
     style = look.style
     if len(look.forest) > budget:
         budget = min(budget, _GLIMPSE)
+    style = replace(style, width=style.width - 2)
     drawn = tree_lines(look.forest, style=style, roots=look.roots, attributes=attributes, notes=notes, budget=budget)
     for line in drawn:
         yield f"  {line}"
@@ -301,33 +336,75 @@ def _score(verdict: Verdict) -> float:
     return likeness if likeness > 0.7 else 0.0  # noqa: PLR2004 # as for "did you mean"
 
 
-def _candidate(look: Look, verdicts: Sequence[Verdict]) -> Iterator[str]:
-    forest, position = verdicts[0].forest, verdicts[0].position
+def _candidate(look: Look, verdicts: Sequence[Verdict], most: int) -> Iterator[str]:
+    """A span that is nearly what was asked, and at most so many lines of why it isn't."""
+    style, forest, position = look.style, verdicts[0].forest, verdicts[0].position
     span = forest.spans[position]
     parent = forest.parent(position)
-    place = "" if parent is None else f"in {show(forest.spans[parent].name)}, "
-    yield f"  {one_line(span.name)}  {look.style.paint(f'({place}{seconds(span.duration)})', 'dim')}"
+    place = "" if parent is None else f"in {show(forest.spans[parent].name, style.room // 3)}, "
+    about = f"({place}{seconds(span.duration)})"
+    yield f"  {clip(span.name, max(style.room - columns(about) - 4, 20))}  {style.paint(about, 'dim')}"
     told = [verdict for verdict in verdicts if not (verdict.matched and verdict.label == "ended")]
-    width = max(len(verdict.label) for verdict in told)
-    for verdict in told:
-        yield from verdict_lines(verdict, look.style, "    ", width)
+    width = max(columns(_label(verdict, style)) for verdict in told)
+    lines = [list(verdict_lines(verdict, style, "    ", width)) for verdict in told]
+    if sum(map(len, lines)) <= most or style.whole:
+        yield from (line for each in lines for line in each)
+        return
+    differing = [each for each, verdict in zip(lines, told, strict=True) if not verdict.matched]
+    shown = 0
+    for each in differing:
+        if shown and shown + len(each) > most - 1:
+            break
+        yield from each
+        shown += len(each)
+    yield f"      {style.more(_others(told, differing, shown))}"
+
+
+def _others(told: Sequence[Verdict], differing: Sequence[Sequence[str]], lines: int) -> str:
+    """How many verdicts are left out, where so many lines of those that differ are shown."""
+    left, room = len(differing), lines
+    for each in differing:
+        room -= len(each)
+        if room < 0:
+            break
+        left -= 1
+    held = len(told) - len(differing)
+    parts = [f"{left:,} more that differ" if left else "", f"{held:,} as asked" if held else ""]
+    return ", ".join(filter(None, parts))
+
+
+def _label(verdict: Verdict, style: Style) -> str:
+    return clip(verdict.label, style.room if style.whole else style.width * 2 // 5)
 
 
 def verdict_lines(verdict: Verdict, style: Style, lead: str, width: int = 0) -> Iterator[str]:
     """A mark, what was looked at, what it is; and where that isn't as expected, what was."""
     good, bad = style.marks
-    label = one_line(verdict.label).ljust(width)
+    label = _label(verdict, style)
+    label += " " * (width - columns(label))
+    blank = f"{lead}  {' ' * columns(label)}  "
+    room = max(style.room - len(blank), 20)
+    wanted, found = verdict.in_full if style.whole else (verdict.expected, verdict.actual)
     if verdict.matched:
-        actual = clip(verdict.actual, max(style.width - len(lead) - len(label) - 4, 20))
-        yield f"{lead}{style.paint(good, 'green')} {label}  {actual}"
+        yield f"{lead}{style.paint(good, 'green')} {label}  {clip(found, room)}"
         return
-    expected, actual = f"expected {one_line(verdict.expected)}", f"was {one_line(verdict.actual)}"
-    start = f"{lead}{style.paint(bad, 'red')} {label}  "
-    if len(lead) + len(label) + len(expected) + len(actual) + 6 <= style.width:
-        yield f"{start}{expected}, {actual}"
-    else:
-        yield f"{start}{expected}"
-        yield f"{lead}  {' ' * len(label)}  {actual}"
+    told = told_apart(one_line(wanted), one_line(found), verdict.differs, room)
+    yield f"{lead}{style.paint(bad, 'red')} {label}  {told[0]}"
+    yield from (blank + line for line in told[1:])
+
+
+def told_apart(wanted: str, found: str, differs: str, room: int) -> list[str]:
+    """What was expected and what there was, on one line where both fit, else on one each; then where they differ."""
+    expected, was = f"expected {wanted}", f"was {found}"
+    together = f"{expected}, {was}"
+    lines = [together] if columns(together) <= room else [clip(expected, room), clip(was, room)]
+    if not differs:
+        return lines
+    place, separator, values = differs.partition(": expected ")
+    if columns(differs) > room and separator:
+        one, _, other = values.rpartition(", was ")
+        return [*lines, clip(f"{place}:", room), clip(f"  expected {one}", room), clip(f"  was      {other}", room)]
+    return [*lines, clip(differs, room)]
 
 
 def _telling(forest: Forest, found: Sequence[int]) -> str:
@@ -335,7 +412,7 @@ def _telling(forest: Forest, found: Sequence[int]) -> str:
     spans = [forest.spans[position] for position in found[:8]]
     names = [span.name for span in spans]
     if len(set(names)) == len(names):
-        return f"name: {', '.join(map(show, names))}"
+        return f"name: {clip(', '.join(map(show, names)), 90)}"
     for key in spans[0].attributes:
         values = [show(span.attributes.get(key), 30) for span in spans]
         if len(set(values)) == len(values) and not key.endswith((".id", "messages", "json_schema")):

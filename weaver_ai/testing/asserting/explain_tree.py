@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Literal
 
@@ -11,8 +11,8 @@ from weaver_ai.spans.diff import Edit, difference
 from weaver_ai.spans.expected import Node, TreePattern, text_of
 from weaver_ai.spans.query import Verdict
 from weaver_ai.spans.render import Style, tree_lines
-from weaver_ai.spans.values import clip, one_line, show
-from weaver_ai.testing.asserting.explain import Look, headline
+from weaver_ai.spans.values import clip, columns, one_line, show
+from weaver_ai.testing.asserting.explain import Look, headline, told_apart
 
 __all__ = ["mismatch"]
 
@@ -26,10 +26,10 @@ def mismatch(look: Look, expected: Node, position: int) -> Iterator[str]:
     edit = difference(expected, position, look.forest)
     count = edit.count()
     name = show(look.forest.spans[position].name)
-    asked = clip(f"{name}.expect({_summary(expected)})", look.style.width - 1)
+    asked = clip(f"{name}.expect({_summary(expected)})", look.style.room - 1)
     lines = [*headline(look, asked, "1 difference" if count == 1 else f"{count} differences"), ""]
     rows = list(_rows(look, edit, "", ""))
-    lines += [_set(row, look.style) for row in _shortened(rows, _DIFFERENCE)]
+    lines += [_set(row, look.style) for row in (rows if look.style.whole else _shortened(rows, look.style))]
     yield from lines
     legend = [f"{mark} {_LEGEND[mark]}" for mark in _LEGEND if any(row.mark == mark for row in rows)]
     if legend:
@@ -39,7 +39,7 @@ def mismatch(look: Look, expected: Node, position: int) -> Iterator[str]:
     yield "captured:"
     drawn = tree_lines(
         look.forest,
-        style=look.style,
+        style=replace(look.style, width=look.style.width - 2),
         roots=[position],
         attributes=_failed(edit),
         budget=max(_SCREEN - len(lines) - 4, 6),
@@ -105,7 +105,7 @@ def _head(look: Look, edit: Edit, lead: str, below: str) -> Iterator[_Row]:
         yield _Row("✗", lead, name)
         through = below + (look.style.branches[2] if edit.below else "  ")
         for verdict in edit.failed:
-            for line in _reason(verdict, look.style.width - len(through) - 4):
+            for line in _reason(verdict, look.style, max(look.style.room - len(through) - 4, 20)):
                 yield _Row(" ", through, line)
 
 
@@ -113,16 +113,15 @@ def _expected(node: Node | None) -> str:
     return "..." if node is None else text_of(node.root if isinstance(node, TreePattern) else node)
 
 
-def _reason(verdict: Verdict, width: int) -> Iterator[str]:
-    expected, actual = one_line(f"{verdict.label}: expected {verdict.expected}"), one_line(f"was {verdict.actual}")
-    if len(expected) + len(actual) + 2 <= width:
-        yield f"{expected}, {actual}"
-    else:
-        yield clip(expected, width)
-        yield clip(" " * (len(verdict.label) + 2) + actual, width)
+def _reason(verdict: Verdict, style: Style, width: int) -> Iterator[str]:
+    label = clip(verdict.label, style.room if style.whole else width * 2 // 5)
+    wanted, found = verdict.in_full if style.whole else (verdict.expected, verdict.actual)
+    first, *others = told_apart(one_line(wanted), one_line(found), verdict.differs, width - columns(label) - 2)
+    yield f"{label}: {first}"
+    yield from (" " * (columns(label) + 2) + line for line in others)
 
 
-def _shortened(rows: Sequence[_Row], limit: int) -> list[_Row]:
+def _shortened(rows: Sequence[_Row], style: Style, limit: int = _DIFFERENCE) -> list[_Row]:
     """What is as expected is folded first, then what comes last."""
     if len(rows) > limit:
         folded: list[_Row] = []
@@ -135,13 +134,13 @@ def _shortened(rows: Sequence[_Row], limit: int) -> list[_Row]:
                 folded.append(row)
         rows = folded
     if len(rows) > limit:
-        rows = [*rows[: limit - 1], _Row(" ", "", f"… {len(rows) - limit + 1} more lines")]
+        rows = [*rows[: limit - 1], _Row(" ", "", style.more(f"{len(rows) - limit + 1:,} more lines"))]
     return list(rows)
 
 
 def _set(row: _Row, style: Style) -> str:
-    lead = style.paint(row.lead, "dim")
+    lead, text = style.paint(row.lead, "dim"), clip(row.text, max(style.room - len(row.lead) - 4, 20))
     if row.mark == " ":
-        return f"    {lead}{row.text}".rstrip()
+        return f"    {lead}{text}".rstrip()
     mark = style.marks[1].strip() if row.mark == "✗" else row.mark
-    return f"  {style.paint(mark, 'green' if row.mark == '+' else 'red')} {lead}{row.text}"
+    return f"  {style.paint(mark, 'green' if row.mark == '+' else 'red')} {lead}{text}"

@@ -10,6 +10,7 @@ import pytest
 from tests.unit.spans.building import make
 from tests.unit.spans.refund import refund
 from tests.unit.testing.asserting.recorder import Recorder
+from weaver_ai.spans.values import columns
 from weaver_ai.testing import ExpectationFailed, Spans
 
 __all__ = ["ARGUMENTS", "CROWD", "DESK", "expected_message", "message_of"]
@@ -36,7 +37,7 @@ def message_of(ask: Callable[[], object]) -> str:
         ask()
     lines = str(caught.value).splitlines()
     assert len(lines) <= 40
-    assert max(map(len, lines)) <= 120
+    assert max(map(columns, lines)) <= 96
     return str(caught.value)
 
 

@@ -94,7 +94,8 @@ CASES = [
     (
         lambda: DESK.one("execute_tool refund", {ARGUMENTS: contains({"order": 7})}, status="ok"),
         """
-        spans.one('execute_tool refund', {'gen_ai.tool.call.arguments': contains({'order': 7})}, status='ok'):
+        spans.one('execute_tool refund', {'gen_ai.tool.call.arguments': contains({'order': 7})},
+            status='ok'):
           none of 7 spans matches
 
         nearest:
@@ -110,14 +111,15 @@ CASES = [
           │   └── chat gpt-5               8ms
           └── invoke_agent billing        25ms
               ├── chat gpt-5               8ms
-              ├── execute_tool refund      3ms  ERROR CardDecl…eclined  arguments='{"or…r": 8}'  ← nearest
+              ├── execute_tool refund      3ms  ERROR CardDecl…clined  …arguments='{"…r": 8}'  ← nearest
               └── chat gpt-5              open
         """,
     ),
     (
         lambda: DESK.first("chat *", within="invoke_agent billing", min_duration=3, parent="invoke_agent bill"),
         """
-        spans.first('chat *', within='invoke_agent billing', parent='invoke_agent bill', min_duration=3):
+        spans.first('chat *', within='invoke_agent billing', parent='invoke_agent bill',
+            min_duration=3):
           none of 7 spans matches
 
         nearest:
@@ -152,7 +154,8 @@ CASES = [
         lambda: DESK.one(attributes={"gen_ai.tool.nam": "refund"}),
         """
         spans.one(attributes={'gen_ai.tool.nam': 'refund'}):
-          none of 7 spans matches; no span has the attribute 'gen_ai.tool.nam', did you mean 'gen_ai.tool.name'?
+          none of 7 spans matches; no span has the attribute 'gen_ai.tool.nam', did you mean
+              'gen_ai.tool.name'?
 
         captured:
           workflow support                41ms

@@ -36,7 +36,7 @@ CASES = [
               status: expected 'ok', was 'error'
 
         captured:
-          execute_tool refund      3ms  ERROR CardDeclined: c…d declined  arguments='{"order": 8}'
+          execute_tool refund      3ms  ERROR CardDeclined: …d declined  …call.arguments='{"order": 8}'
         """,
     ),
     (
@@ -70,7 +70,7 @@ CASES = [
           │   └── chat gpt-5               8ms
           └── invoke_agent billing        25ms
               ├── chat gpt-5               8ms
-              ├── execute_tool refund      3ms  ERROR CardDeclined… declined  arguments='{"order": 8}'
+              ├── execute_tool refund      3ms  ERROR CardDeclined…declined  …arguments='{"order": 8}'
               └── chat gpt-5              open
         """,
     ),

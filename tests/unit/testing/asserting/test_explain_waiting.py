@@ -127,7 +127,7 @@ CASES = [
           │   └── chat gpt-5               8ms  gen_ai.operation.name='chat'  ← nearest 1
           └── invoke_agent billing        25ms  gen_ai.operation.name='invoke_agent'
               ├── chat gpt-5               8ms  gen_ai.operation.name='chat'  ← nearest 2
-              ├── execute_tool refund      3ms  ERROR CardDeclined… declined  name='execute_tool'
+              ├── execute_tool refund      3ms  ERROR CardDeclined…declined  …name='execute_tool'
               └── chat gpt-5              open  gen_ai.operation.name='chat'  ← nearest 3
         """,
     ),
