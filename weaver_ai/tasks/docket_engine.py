@@ -18,6 +18,7 @@ from redis.exceptions import ResponseError
 from weaver_ai.errors import Draining, EngineUnavailable, IdempotencyConflict, QueueFull
 from weaver_ai.tasks import tracing
 from weaver_ai.tasks.engine import DrainReport, EngineHealth, TaskHandler
+from weaver_ai.tasks.event_log import not_yet
 from weaver_ai.tasks.news import News
 from weaver_ai.tasks.payloads import fingerprint_of, position_of
 from weaver_ai.tasks.record import TaskEvent, TaskRecord, TaskRequest, TaskState
@@ -30,7 +31,8 @@ from weaver_ai.tasks.retry import TaskPolicy
 from weaver_ai.tasks.schedule import Times, accepted, retry_of, times_of
 from weaver_ai.tasks.serving import Serving
 from weaver_ai.tasks.turns import Turns
-from weaver_ai.tasks.worker import TaskWorker, persist
+from weaver_ai.tasks.worker import TaskWorker, name_of_worker, persist
+from weaver_ai.telemetry import log_error
 
 __all__ = ["DocketEngine"]
 
@@ -39,6 +41,7 @@ _OUTAGE_PAUSE: Final = 0.4
 _LOOK_AGAIN_SECONDS: Final = 0.5
 _PRIME_SECONDS: Final = 1.0  # a start doesn't wait for a Redis that is silent
 _STUCK_SECONDS: Final = 10.0
+_LAST_EVENT: Final = 2**63  # ids in a stream of Redis have 64 bits
 _SIGHT_LEASES: Final = 4
 _HEALTH_SECONDS: Final = 0.8  # who asks for health waits a second
 
@@ -95,11 +98,16 @@ class DocketEngine:
         if handler is not None:
             self._worker = TaskWorker(
                 handler,
-                RedisAttempts(access, self._serving, self._turns.stream),
+                RedisAttempts(
+                    access,
+                    self._serving,
+                    worker=name_of_worker(),
+                    readers=self._turns.docket.worker_group_name,
+                    lease_seconds=lease_seconds,
+                ),
                 self._turns,
                 system=self.name,
                 concurrency=concurrency,
-                lease_seconds=lease_seconds,
                 unwind_seconds=unwind_seconds,
                 serving=self._serving,
                 chance=chance,
@@ -157,17 +165,18 @@ class DocketEngine:
 
     async def cancel(self, task_id: str) -> TaskRecord:
         with self._refusals_noted():
-            before, ticket, groups = await self._records.cancel(task_id)
-            if before in {"running", "scheduled"} and ticket:
-                await self._turns.interrupt(ticket, groups)
+            _, ticket, groups = await self._records.cancel(task_id)
+            await self._turns.withdraw(ticket, groups)
         return await self.result(task_id, timeout_seconds=self._unwind_seconds)
 
     async def events(self, task_id: str, *, after: str | None = None) -> AsyncIterator[TaskEvent]:
-        position = position_of(after)
+        asked = position = min(position_of(after), _LAST_EVENT)
         async with self._news.of(self._records.channel(task_id)) as fresh:
             while True:
                 fresh.clear()
                 page = await self._records.events(task_id, position)
+                if page.count < asked:
+                    raise not_yet(page.count)
                 for event in _with_gaps(page.events, position):
                     yield event
                     position = int(event.id)
@@ -184,17 +193,23 @@ class DocketEngine:
     async def health(self) -> EngineHealth:
         if self._stack is None:
             return EngineHealth(state="down", reason="not started")
-        began = time.perf_counter()
+        # Degraded and not down: runs that need no Redis go on, so traffic should still come.
         try:
             async with asyncio.timeout(_HEALTH_SECONDS):
-                survey = self._in_sight(await self._records.survey())
-                latency = time.perf_counter() - began
-                refusal = await self._refusal()
+                return await self._health()
         except EngineUnavailable as error:
-            # Degraded and not down: runs that need no Redis go on, so traffic should still come.
             return EngineHealth(state="degraded", reason=error.message)
         except TimeoutError as error:
             return EngineHealth(state="degraded", reason=unavailable(error).message)
+        except Exception as error:  # noqa: BLE001 - other versions write there too, and probes and gauges rely on this
+            log_error("the task engine's state in Redis can't be read", exception=error)
+            return EngineHealth(state="degraded", reason="its state in Redis can't be read; the log says why")
+
+    async def _health(self) -> EngineHealth:
+        began = time.perf_counter()
+        survey = self._in_sight(await self._records.survey())
+        latency = time.perf_counter() - began
+        refusal = await self._refusal()
         reason = "draining" if self._drain is not None else refusal or self._trouble(survey)
         return EngineHealth(
             state="ok" if reason is None else "degraded",
@@ -228,9 +243,7 @@ class DocketEngine:
     async def retry(self, task_id: str) -> TaskState:
         """Put a failed task back; gives the state that it had, for a task in another state is left alone."""
         with self._refusals_noted():
-            before, groups = await self._records.retry(task_id)
-            await self._turns.add(uuid4().hex, groups)
-        return before
+            return await self._records.retry(task_id)
 
     async def _known(self, request: TaskRequest, fingerprint: str) -> TaskRecord | None:
         key = request.idempotency_key
@@ -254,7 +267,10 @@ class DocketEngine:
                 await self._turns.prime()
 
     async def _accept(self, record: TaskRecord, fingerprint: str, times: Times) -> TaskRecord:
-        """Take the task and add its turn, as often as a short outage needs: both have the task's own id."""
+        """Take the task and, if it has to wait for its time, add its turn; as often as a short outage needs.
+
+        Both have the task's own id.
+        """
         accepted: TaskRecord | None = None
 
         async def take() -> TaskRecord:
@@ -262,7 +278,8 @@ class DocketEngine:
             answer = await self._records.accept(record, fingerprint, times, self._queue_size)
             if answer.record is not None:
                 accepted = answer.record
-                await self._turns.add(record.id, answer.groups, times.delay)
+                if answer.groups:
+                    await self._turns.add(record.id, answer.groups, times.delay)
                 self._refused = None
                 return answer.record
             if answer.known is not None:

@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 
 from pydantic import JsonValue
 
+from weaver_ai.errors import InvalidInput
 from weaver_ai.tasks.record import TaskEvent
 
-__all__ = ["EventLog"]
+__all__ = ["EventLog", "not_yet"]
 
 
 class EventLog:
@@ -37,6 +38,8 @@ class EventLog:
         self._kept = deque([self._kept[-1]], maxlen=1)
 
     async def read(self, position: int) -> AsyncIterator[TaskEvent]:
+        if position > self._count:
+            raise not_yet(self._count)
         while True:
             news = self._news
             for event in self._after(position):
@@ -55,3 +58,10 @@ class EventLog:
                 id=str(dropped), type="events.dropped", time=kept[0].time, data={"count": dropped - position}
             )
         yield from (event for event in kept if int(event.id) > position)
+
+
+def not_yet(count: int) -> InvalidInput:
+    """What a reader is told who names an event that the task hasn't had: nothing would ever follow it."""
+    return InvalidInput(
+        f"the task has had {count} events, and the id is of a later one", hint="without an id they come from the first"
+    )

@@ -133,16 +133,17 @@ async def test_a_task_whose_turn_could_not_be_added_is_accepted_all_the_same(
     engines: Engines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("weaver_ai.tasks.docket_engine._OUTAGE_SECONDS", 0.1)
-    gateway = engines()
+    gateway, worker = engines(), engines(echo)
     await gateway.start()
+    async with dying(engines(forever)):  # a group that serves the task, and so would have its turn
+        pass
 
     async def lost(*_: object) -> None:
         raise EngineUnavailable("the task engine's Redis is gone")
 
     with monkeypatch.context() as patch:
         patch.setattr(gateway._turns, "add", lost)
-        task = await gateway.submit(wanted())
-    worker = engines(echo)
+        task = await gateway.submit(wanted(delay_seconds=0.1))
     await worker.start()
     done = await gateway.result(task.id, timeout_seconds=PATIENCE)
     assert (done.state, done.attempts) == ("succeeded", 1)
@@ -242,6 +243,17 @@ async def test_a_redis_that_is_not_there_is_waited_for_a_moment_and_then_said(mo
         assert (health.state, health.reason, health.latency) == ("degraded", gone.value.message, None)
     finally:
         await engine.aclose()
+
+
+@pytest.mark.parametrize("beat", [b"no heartbeat", b"1 {}", b'1 {"concurrency": "many"}'])
+async def test_what_it_cannot_read_is_told_and_does_not_fail_who_asks(engines: Engines, beat: bytes) -> None:
+    gateway = engines()
+    await gateway.start()
+    async with gateway._turns.docket.redis() as redis:
+        await redis.hset(f"{gateway._records._redis.prefix}:workers", "strange", beat)
+    health = await gateway.health()
+    reason = "its state in Redis can't be read; the log says why"
+    assert (health.state, health.reason, health.latency) == ("degraded", reason, None)
 
 
 async def test_a_redis_that_comes_late_is_used_without_a_restart() -> None:
