@@ -81,3 +81,25 @@ async def test_a_wrong_event_id_is_refused(make_engine: EngineFactory) -> None:
         task = await engine.submit(wanted("x"))
         with pytest.raises(InvalidInput, match=r"^'yesterday' is no event id of this engine$"):
             await all_events(engine, task.id, after="yesterday")
+
+
+@pytest.mark.parametrize("later", ["7", "999", "9" * 40])
+async def test_an_event_that_a_task_has_not_had_is_no_place_to_go_on(make_engine: EngineFactory, later: str) -> None:
+    release = asyncio.Event()
+
+    async def handler(_context: TaskContext) -> TaskOutcome:
+        await release.wait()
+        return TaskOutcome()
+
+    async with make_engine(handler) as engine:
+        task = await engine.submit(wanted("x"))
+        async for event in engine.events(task.id):
+            if event.type == "task.started":
+                break
+        with pytest.raises(InvalidInput, match=r"^the task has had 2 events, and the id is of a later one$"):
+            await all_events(engine, task.id, after=later)
+        release.set()
+        await finished(engine, task.id)
+        with pytest.raises(InvalidInput, match=r"^the task has had 3 events, and the id is of a later one$"):
+            await all_events(engine, task.id, after=later)
+        assert await all_events(engine, task.id, after="3") == []

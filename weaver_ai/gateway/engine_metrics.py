@@ -10,7 +10,7 @@ from typing import Any, Final
 from opentelemetry.metrics import CallbackOptions, Observation
 
 from weaver_ai.tasks import Engine, EngineHealth
-from weaver_ai.telemetry import Telemetry, log_error, names
+from weaver_ai.telemetry import Telemetry, names
 
 __all__ = ["EngineMetrics"]
 
@@ -46,17 +46,10 @@ class EngineMetrics:
         """Ask again and again, until cancelled; from then on there is nothing to observe."""
         try:
             while True:
-                self._last = await self._ask()
+                self._last = await self._engine.health()
                 await asyncio.sleep(_EVERY_SECONDS)
         finally:
             self._last = None  # an instrument can't be taken back
-
-    async def _ask(self) -> EngineHealth | None:
-        try:
-            return await self._engine.health()
-        except Exception as error:  # noqa: BLE001 - one answer that fails must not silence the gauges for good
-            log_error("the task engine couldn't be asked how it is", exception=error)
-            return None
 
     def _known(self) -> EngineHealth | None:
         # Without a server there is no latency; with one, an answer without it is no answer, and no count is zero.

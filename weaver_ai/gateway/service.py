@@ -14,7 +14,7 @@ from weaver_ai.gateway.health import Check
 from weaver_ai.gateway.lifecycle import Lifecycle
 from weaver_ai.settings import Settings
 from weaver_ai.tasks import Engine
-from weaver_ai.telemetry import Telemetry, log_error
+from weaver_ai.telemetry import Telemetry
 
 __all__ = ["CurrentService", "Service"]
 
@@ -49,9 +49,6 @@ class Service:
                 return (await self.engine.health()).state != "down"
         except TimeoutError:
             return True  # its server is slow, and runs that are no tasks need none; `/health` tells
-        except Exception as error:  # noqa: BLE001 - nor does what fails in asking keep such runs from being served
-            log_error("the task engine couldn't be asked how it is", exception=error)
-            return True
 
 
 def _current(request: Request) -> Service:

@@ -64,10 +64,11 @@ def test_a_reader_who_has_read_all_is_told_to_stop(gateway: Served) -> None:
     assert (again.status_code, again.content) == (204, b"")
 
 
-@pytest.mark.parametrize("wrong", ["abc", "-1"])
+@pytest.mark.parametrize("wrong", ["abc", "-1", "5", "999", "9" * 40])
 def test_an_id_of_no_event(gateway: Served, wrong: str) -> None:
     task = _submit(gateway, {"capability": "sum", "input": [1]})
     path = f"/v1/tasks/{task['task_id']}/events"
+    assert [event["id"] for event in _events(gateway.client.get(path).text)] == ["1", "2", "3", "4"]
     response = gateway.client.get(path, headers={"last-event-id": wrong})
     assert (response.status_code, response.json()["type"]) == (422, "urn:weaver:problem:invalid-input")
 

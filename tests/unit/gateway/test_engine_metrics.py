@@ -10,7 +10,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from weaver_ai.gateway.engine_metrics import EngineMetrics
-from weaver_ai.tasks import EmbeddedEngine, EngineHealth, TaskContext, TaskOutcome, TaskPolicy, TaskRequest
+from weaver_ai.tasks import EmbeddedEngine, TaskContext, TaskOutcome, TaskPolicy, TaskRequest
 from weaver_ai.telemetry.off_backend import OffTelemetry
 
 
@@ -45,33 +45,6 @@ async def engine() -> AsyncIterator[EmbeddedEngine]:
     yield engine
     go.set()
     await engine.drain(0)
-
-
-async def test_an_answer_that_fails_is_followed_by_others(
-    engine: EmbeddedEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("weaver_ai.gateway.engine_metrics._EVERY_SECONDS", 0.01)
-    answers = iter([RuntimeError("it can't tell"), await engine.health()])
-    asked = asyncio.Event()
-
-    async def health() -> EngineHealth:
-        match next(answers, None):
-            case Exception() as error:
-                raise error
-            case EngineHealth() as known:
-                return known
-        asked.set()
-        return await asyncio.Future[EngineHealth]()
-
-    monkeypatch.setattr(engine, "health", health)
-    telemetry = Metered()
-    refreshing = asyncio.create_task(EngineMetrics(engine, telemetry, ["narrow"]).refresh())
-    async with asyncio.timeout(5):
-        await asked.wait()
-    assert telemetry.read()["weaver.task.running"] == {"": 0}
-    refreshing.cancel()
-    await asyncio.wait({refreshing})
-    telemetry.meter_provider.shutdown()
 
 
 async def test_tasks_that_wait_are_told_by_capability(engine: EmbeddedEngine) -> None:
