@@ -185,7 +185,7 @@ class DeadlineExceeded(RunFailed):
 
 
 class StepChanged(RunFailed):
-    """A workflow's later attempt asked for another step than an earlier one, or gave it another input."""
+    """A workflow's later attempt didn't ask for a step that an earlier one had finished, or gave it another input."""
 
     code = "step-changed"
     title = "Step changed on replay"

@@ -14,9 +14,9 @@ from pydantic_core import PydanticSerializationError, to_json
 
 from weaver_ai.agents.as_json import shown
 from weaver_ai.agents.part import Part
-from weaver_ai.agents.registry import RegisteredAgent
+from weaver_ai.agents.registry import Entry, RegisteredAgent
 from weaver_ai.agents.result import Ledger, ToolCall, Usage
-from weaver_ai.tasks.steps import StepLog
+from weaver_ai.tasks.steps import Asked, StepLog
 
 __all__ = ["Replay"]
 
@@ -32,22 +32,23 @@ class Replay:
     log: StepLog
     kept: Ledger = field(default_factory=Ledger)
 
-    def recall(self, step: str, entry: RegisteredAgent, value: object) -> Part | None:
-        """What came of the agent's step in an earlier attempt.
+    def asked(self, entry: Entry, value: object, within: Asked | None) -> Asked:
+        """Note that a workflow asks for a step; `within` is the one that it is a part of itself."""
+        return self.log.asked(entry.capability, value, within)
 
-        Raises:
-            StepChanged: that was another agent, or had another input.
-        """
-        kept = self.log.recall(step, entry.capability, shown(value))
+    def recall(self, asked: Asked, entry: RegisteredAgent) -> Part | None:
+        """What came of the agent's step in an earlier attempt."""
+        kept = self.log.recall(asked)
         if kept is None:
             return None
         part = _KEPT.validate_python(kept).part(entry)
         self.kept.add(part.usage, part.cost)
         return part
 
-    async def keep(self, step: str, entry: RegisteredAgent, value: object, part: Part) -> None:
+    async def keep(self, asked: Asked, entry: RegisteredAgent, part: Part) -> None:
         """Keep what came of the agent's step, if it can be made again."""
         if part.pending or (output := _made_again(entry, part.output)) is None:
+            self.log.unkept()
             return
         kept = _Kept(
             output=output[0],
@@ -59,8 +60,10 @@ class Replay:
             trace_id=part.trace_id,
             tool_calls=part.tool_calls,
         )
-        await self.log.keep(step, entry.capability, shown(value), shown(asdict(kept)))
-        self.kept.add(part.usage, part.cost)
+        if await self.log.keep(asked, shown(asdict(kept))):
+            self.kept.add(part.usage, part.cost)
+        else:
+            self.log.unkept()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,7 @@ from weaver_ai.agents.watch import Emit, current_trace_id
 from weaver_ai.agents.workflows import Capability, Run
 from weaver_ai.errors import InvalidInput, RunFailed
 from weaver_ai.settings import Settings
+from weaver_ai.tasks.steps import Asked
 from weaver_ai.telemetry import names
 from weaver_ai.telemetry.logs import bind_log_context
 from weaver_ai.telemetry.spans import start_span
@@ -165,7 +166,9 @@ class Runner:
             await job.tell(RunFinished(result=result))
             return result
 
-    async def _workflow(self, entry: RegisteredWorkflow, value: object, job: Job, prefix: str = "") -> Part:
+    async def _workflow(
+        self, entry: RegisteredWorkflow, value: object, job: Job, prefix: str = "", asked: Asked | None = None
+    ) -> Part:
         if prefix.count(".") > _MAX_DEPTH:
             raise RunFailed(f"the workflow {entry.name!r} calls itself more than {_MAX_DEPTH} deep")
         checked = entry.validate(value)
@@ -178,7 +181,13 @@ class Runner:
 
         async def call(capability: Capability, step_value: object, number: str) -> Step[Any]:
             called = self._called(capability)
-            part = await self._step(called, step_value, job.counting(ledger), prefix + number)
+            inner = None if job.replay is None else job.replay.asked(called, step_value, asked)
+            try:
+                part = await self._step(called, step_value, job.counting(ledger), prefix + number, inner)
+            except BaseException:  # of whatever kind, cancellations included: the workflow may go on from it
+                if job.replay is not None:
+                    job.replay.log.unkept()
+                raise
             parts.append(part)
             return part.step(called)
 
@@ -190,6 +199,8 @@ class Runner:
                 with job.limits(entry):
                     async with asyncio.timeout_at(None if prefix else job.deadline):
                         output = await entry.function(Run(job.run_id, call), checked)
+                    if job.replay is not None and not prefix:
+                        job.replay.log.check()
             finally:
                 job.ledger.add(ledger.usage, ledger.cost)
             span.set_attribute(names.MODEL_OFFLINE, any(part.offline for part in parts))
@@ -202,27 +213,29 @@ class Runner:
             return self.weaver.find_capability(capability)
         return self.weaver.capability_of(capability)
 
-    async def _step(self, entry: Entry, value: object, job: Job, step: str) -> Part:
+    async def _step(self, entry: Entry, value: object, job: Job, step: str, asked: Asked | None) -> Part:
         await job.tell(StepStarted(step=step, name=entry.name, capability=entry.capability))
         if isinstance(entry, RegisteredAgent):
             with job.limits(entry, self._providers_of(entry)):
-                part = await self._agent_step(entry, value, job, step)
+                part = await self._agent_step(entry, value, job, step, asked)
         else:
-            part = await self._workflow(entry, value, job, f"{step}.")
+            part = await self._workflow(entry, value, job, f"{step}.", asked)
         finished = StepFinished(
             step=step, name=entry.name, capability=entry.capability, output=shown(part.output), usage=part.usage
         )
         await job.tell(finished)
         return part
 
-    async def _agent_step(self, entry: RegisteredAgent, value: object, job: Job, step: str) -> Part:
-        if job.replay is None:
+    async def _agent_step(
+        self, entry: RegisteredAgent, value: object, job: Job, step: str, asked: Asked | None
+    ) -> Part:
+        if job.replay is None or asked is None:
             return await self._agent(entry, value, job, step)
-        if (part := job.replay.recall(step, entry, value)) is not None:
+        if (part := job.replay.recall(asked, entry)) is not None:
             job.ledger.add(part.usage, part.cost)
             return part
         part = await self._agent(entry, value, job, step)
-        await job.replay.keep(step, entry, value, part)
+        await job.replay.keep(asked, entry, part)
         return part
 
     async def _agent(self, entry: RegisteredAgent, value: object, job: Job, step: str | None = None) -> Part:

@@ -33,6 +33,8 @@ def effect(line: str) -> None:
 async def _echo(messages: list[ModelMessage], _info: AgentInfo) -> AsyncIterator[str]:
     last = messages[-1].parts[-1]
     text = str(getattr(last, "content", ""))
+    if text.endswith("slowly"):
+        await asyncio.sleep(0.5)
     effect(f"echo {text}")
     yield text
 
@@ -57,9 +59,25 @@ async def chain(run: Run, what: Work) -> str:
     return (await run("echo", f"{first.text} two")).text
 
 
+@weaver.workflow("two-chains")
+async def two_chains(run: Run, what: Work) -> list[str]:
+    """Two chains at once, of which the one that begins first gets on last; then time to die, in the middle of both."""
+
+    async def chain_of(start: str, mark: str | None = None) -> str:
+        first = await run("echo", start)
+        second = await run("echo", f"{first.text} two")
+        if mark is not None:
+            effect(mark)
+        await asyncio.sleep(what.seconds)
+        return (await run("echo", f"{second.text} three")).text
+
+    left = chain_of(f"{what.name} slowly", f"pid {what.name} {os.getpid()}")
+    return list(await asyncio.gather(left, chain_of(f"{what.name} quickly")))
+
+
 @weaver.workflow("fickle")
 async def fickle(run: Run, what: Work) -> str:
-    """Asks for something else in each process, which a workflow must not do."""
+    """Ask for something else in each process, which a workflow must not do."""
     await run("echo", f"{what.name} {os.getpid()}")
     effect(f"pid {what.name} {os.getpid()}")
     await asyncio.sleep(what.seconds)

@@ -194,12 +194,23 @@ def test_finished_steps_of_a_workflow_are_not_run_again(cluster: Cluster) -> Non
     assert task["usage"]["requests"] == 2
 
 
+def test_nor_are_those_of_chains_that_ran_at_once(cluster: Cluster) -> None:
+    task_id = cluster.submit("two-chains", name="both", seconds=2.0)
+    cluster.kill(cluster.worker_of("both"))
+    task = cluster.finished(task_id)
+    assert (task["state"], task["attempts"]) == ("succeeded", 2), task
+    steps = [f"both {way}{so_far}" for way in ("slowly", "quickly") for so_far in ("", " two", " two three")]
+    assert task["result"]["output"] == [steps[2], steps[5]]
+    assert {step: cluster.effects(f"echo {step}") for step in steps} == dict.fromkeys(steps, 1)
+    assert task["usage"]["requests"] == 6
+
+
 def test_a_step_that_changes_on_replay_is_an_error_and_a_dead_letter_that_can_be_put_back(cluster: Cluster) -> None:
     task_id = cluster.submit("fickle", name="fickle", seconds=2.0)
     cluster.kill(cluster.worker_of("fickle"))
     task = cluster.finished(task_id)
     assert (task["state"], task["error"]["code"]) == ("failed", "step-changed")
-    assert task["error"]["message"] == "step 1 ('echo') has another input than in an earlier attempt"
+    assert task["error"]["message"] == "a step ('echo') has another input than in an earlier attempt"
     listed = cluster.weaver("tasks", "list")
     assert [line for line in listed.stdout.splitlines() if line.startswith(task_id)], listed
     again = cluster.weaver("tasks", "retry", task_id)

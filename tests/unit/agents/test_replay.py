@@ -14,7 +14,7 @@ from weaver_ai.agents import Run, Runner, Weaver
 from weaver_ai.agents.events import RunFinished
 from weaver_ai.agents.replay import Replay
 from weaver_ai.agents.result import Ledger, RunResult
-from weaver_ai.errors import StepChanged
+from weaver_ai.errors import RunFailed, StepChanged
 from weaver_ai.settings import load_settings
 from weaver_ai.tasks.steps import StepLog
 
@@ -118,7 +118,7 @@ async def test_an_output_that_json_does_not_lead_back_to_is_run_again(weaver: We
     assert (calls, attempt.kept) == (["one", "one"], {})
 
 
-async def test_steps_of_inner_workflows_and_parallel_ones_have_numbers_of_their_own(
+async def test_steps_of_inner_workflows_and_parallel_ones_are_kept_each_by_itself(
     weaver: Weaver, calls: list[str]
 ) -> None:
     @weaver.workflow("inner")
@@ -132,7 +132,7 @@ async def test_steps_of_inner_workflows_and_parallel_ones_have_numbers_of_their_
     attempt = Attempts(weaver)
     first = await attempt("outer", "x")
     again = await attempt("outer", "x")
-    assert sorted(attempt.kept) == ["1", "2.1", "2.2"]
+    assert len(attempt.kept) == 3
     assert sorted(calls) == ["x", "x-a", "x-b"]
     assert first.output == again.output
 
@@ -140,25 +140,85 @@ async def test_steps_of_inner_workflows_and_parallel_ones_have_numbers_of_their_
 @pytest.mark.parametrize(
     ("second", "message"),
     [
-        (("plain", "other"), "step 1 ('plain') has another input than in an earlier attempt"),
-        (("judge", "one"), "step 1 was 'plain' in an earlier attempt, and is 'judge' now"),
+        ([("plain", "other")], "a step ('plain') has another input than in an earlier attempt"),
+        ([("judge", "one")], "a step of an earlier attempt ('plain') isn't asked for any more"),
+        ([], "a step of an earlier attempt ('plain') isn't asked for any more"),
     ],
-    ids=["input", "capability"],
+    ids=["input", "capability", "gone"],
 )
-async def test_a_step_that_changed_is_an_error(
-    weaver: Weaver, calls: list[str], second: tuple[str, str], message: str
-) -> None:
+async def test_a_step_that_changed_is_an_error(weaver: Weaver, second: list[tuple[str, str]], message: str) -> None:
     steps = [("plain", "one")]
 
     @weaver.workflow("changing")
-    async def changing(run: Run, what: str) -> str:
-        capability, value = steps[0]
-        return (await run(capability, value)).text
+    async def changing(run: Run, what: str) -> list[str]:
+        return [(await run(capability, value)).text for capability, value in steps]
 
     attempt = Attempts(weaver)
     await attempt("changing", "x")
-    steps[0] = second
+    steps[:] = second
     with pytest.raises(StepChanged) as changed:
         await attempt("changing", "x")
-    assert (changed.value.message, calls) == (message, ["one"])
+    assert changed.value.message == message
     assert "keep clocks, random numbers and outside state inside of steps" in (changed.value.hint or "")
+    with pytest.raises(StepChanged):  # what the changed steps came to is kept by now, and makes it no better
+        await attempt("changing", "x")
+
+
+async def test_the_same_asked_for_twice_is_two_steps(weaver: Weaver, calls: list[str]) -> None:
+    chain(weaver, ("plain", "one"), ("plain", "one"))
+    attempt = Attempts(weaver)
+    await attempt("chain", "x")
+    await attempt("chain", "x")
+    assert (calls, len(attempt.kept)) == (["one", "one"], 2)
+    attempt.kept.popitem()
+    await attempt("chain", "x")
+    assert calls == ["one"] * 3
+
+
+async def test_a_step_whose_input_has_no_stable_form_is_run_again_and_that_is_logged(
+    weaver: Weaver, calls: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    class Odd:
+        def __str__(self) -> str:
+            return f"odd at {id(self)}"
+
+    @weaver.workflow("inner")
+    async def inner(run: Run, what: Any) -> str:
+        return (await run("plain", "inside")).text
+
+    @weaver.workflow("outer")
+    async def outer(run: Run, what: str) -> str:
+        return (await run("inner", Odd())).text
+
+    attempt = Attempts(weaver)
+    await attempt("outer", "x")
+    await attempt("outer", "x")
+    assert (calls, attempt.kept) == (["inside", "inside"], {})
+    said = "a step isn't kept, for its input has no form that other processes share"
+    assert [record.getMessage() for record in caplog.records] == [said, said]
+
+
+async def test_what_follows_from_a_failure_may_change_with_it(weaver: Weaver, calls: list[str]) -> None:
+    """A fallback that was run and isn't needed any more is no change: failures aren't kept."""
+    broken = True
+
+    async def shaky(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[str]:
+        if broken:
+            raise RuntimeError("broken")
+        yield "mended"
+
+    weaver.agent(Agent(FunctionModel(stream_function=shaky), name="shaky"))
+
+    @weaver.workflow("falls-back")
+    async def falls_back(run: Run, what: str) -> str:
+        await run("plain", "before")
+        try:
+            return (await run("shaky", what)).text
+        except RunFailed:
+            return (await run("plain", "instead")).text
+
+    attempt = Attempts(weaver)
+    first = await attempt("falls-back", "x")
+    broken = False
+    again = await attempt("falls-back", "x")
+    assert (first.output, again.output, calls) == ("<instead>", "mended", ["before", "instead"])
