@@ -83,12 +83,28 @@ class Settings(BaseSettings):
         "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", None, "Full URL for metrics."
     )
     otel_exporter_otlp_logs_endpoint: str | None = _otel("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", None, "Full URL for logs.")
+    otel_exporter_otlp_protocol: str | None = _otel(
+        "OTEL_EXPORTER_OTLP_PROTOCOL", None, "`http/protobuf` is what is done; anything else is warned of."
+    )
+    otel_exporter_otlp_traces_protocol: str | None = _otel(
+        "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", None, "The same for traces."
+    )
+    otel_exporter_otlp_metrics_protocol: str | None = _otel(
+        "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", None, "The same for metrics."
+    )
+    otel_exporter_otlp_logs_protocol: str | None = _otel("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", None, "The same for logs.")
     otel_exporter_otlp_headers: SecretStr | None = _otel(
         "OTEL_EXPORTER_OTLP_HEADERS", None, "`key=value,...` sent with each export."
     )
-    otel_traces_exporter: str | None = _otel("OTEL_TRACES_EXPORTER", None, "`none` switches the OTLP exporter off.")
-    otel_metrics_exporter: str | None = _otel("OTEL_METRICS_EXPORTER", None, "`none` switches the OTLP exporter off.")
-    otel_logs_exporter: str | None = _otel("OTEL_LOGS_EXPORTER", None, "`none` switches the OTLP exporter off.")
+    otel_traces_exporter: str | None = _otel(
+        "OTEL_TRACES_EXPORTER", None, "List of `otlp`, `console`; or `none`. Unset: `otlp`, where an endpoint is set."
+    )
+    otel_metrics_exporter: str | None = _otel(
+        "OTEL_METRICS_EXPORTER", None, "List of `otlp`, `console`; or `none`. Unset: `otlp`, where an endpoint is set."
+    )
+    otel_logs_exporter: str | None = _otel(
+        "OTEL_LOGS_EXPORTER", None, "List of `otlp`, `console`; or `none`. Unset: `otlp`, where an endpoint is set."
+    )
     no_color: str | None = _otel("NO_COLOR", None, "Set to anything: no colours on the console.")
     force_color: str | None = _otel("FORCE_COLOR", None, "Set to anything: colours although it is no terminal.")
 

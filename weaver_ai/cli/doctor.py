@@ -169,6 +169,8 @@ def findings(settings: Settings) -> Iterator[Finding]:
 
 
 def _telemetry_findings(settings: Settings) -> Iterator[Finding]:
+    from weaver_ai.telemetry.outlets import outlets_of
+
     if settings.logfire_token is not None and not settings.logfire_send_to_cloud:
         yield Finding(
             "error",
@@ -180,6 +182,7 @@ def _telemetry_findings(settings: Settings) -> Iterator[Finding]:
         yield Finding("warning", "nothing is sent to Logfire while WEAVER_TELEMETRY_ENVIRONMENT is development")
     if settings.logfire_send_to_cloud and find_spec("logfire") is None:
         yield Finding("error", "WEAVER_LOGFIRE_SEND_TO_CLOUD needs Logfire: pip install 'weaver-ai[logfire]'")
+    yield from (Finding("warning", line) for line in outlets_of(settings).undone)
 
 
 def _in_development(settings: Settings) -> bool:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote
 
 from opentelemetry.sdk._logs import LogRecordProcessor
-from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics.export import ConsoleMetricExporter, MetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.trace import SpanProcessor
 from pydantic import SecretStr
 
 from weaver_ai.settings import Settings
 from weaver_ai.telemetry.console import Console, ConsoleLogs, ConsoleSpans
 from weaver_ai.telemetry.export import CountedLogs, CountedSpans
+from weaver_ai.telemetry.outlets import outlets_of
 from weaver_ai.telemetry.processors import AttemptErrors, InboundLinks, RedactingLogs, RedactingSpans, ValidationErrors
 from weaver_ai.telemetry.redaction import Redactor, is_secret_key
 
@@ -49,11 +51,14 @@ def build_pipeline(settings: Settings, redactor: Redactor, *, host_owned: bool =
     logs: list[LogRecordProcessor] = [RedactingLogs(redactor), ValidationErrors()]
     if host_owned:
         return Pipeline(redactor, tuple(spans), tuple(logs))
+    outlets = outlets_of(settings)
+    for line in outlets.undone:
+        _log.warning(line)
     minimal = settings.telemetry_environment == "production"
     console = Console(colour=_colour(settings))
-    spans.append(ConsoleSpans(console, minimal=minimal))
-    logs.append(ConsoleLogs(console, minimal=minimal))
-    endpoints = otlp_endpoints(settings)
+    spans.append(ConsoleSpans(console, minimal=minimal and "traces" not in outlets.console))
+    logs.append(ConsoleLogs(console, minimal=minimal and "logs" not in outlets.console))
+    endpoints = outlets.endpoints
     if endpoints and importlib.util.find_spec("opentelemetry.exporter.otlp.proto.http") is None:
         _log.warning(_OTLP_MISSING)
         endpoints = {}
@@ -76,23 +81,9 @@ def build_pipeline(settings: Settings, redactor: Redactor, *, host_owned: bool =
         )
 
         readers.append(PeriodicExportingMetricReader(OTLPMetricExporter(metrics, headers=headers)))
+    if "metrics" in outlets.console:
+        readers.append(PeriodicExportingMetricReader(ConsoleMetricExporter(sys.stderr)))
     return Pipeline(redactor, tuple(spans), tuple(logs), tuple(readers), tuple(batches))
-
-
-def otlp_endpoints(settings: Settings) -> dict[str, str]:
-    """The full URL per signal, by the specification: the signal's own variable, else the base URL with its path."""
-    own = {
-        "traces": (settings.otel_exporter_otlp_traces_endpoint, settings.otel_traces_exporter),
-        "metrics": (settings.otel_exporter_otlp_metrics_endpoint, settings.otel_metrics_exporter),
-        "logs": (settings.otel_exporter_otlp_logs_endpoint, settings.otel_logs_exporter),
-    }
-    base = settings.otel_exporter_otlp_endpoint
-    found: dict[str, str] = {}
-    for signal, (endpoint, exporter) in own.items():
-        url = endpoint or (f"{base.rstrip('/')}/v1/{signal}" if base else None)
-        if url and (exporter or "otlp").strip().lower() == "otlp":
-            found[signal] = url
-    return found
 
 
 def otlp_headers(settings: Settings) -> dict[str, str] | None:

@@ -135,6 +135,10 @@ def test_what_is_wrong(settings: dict[str, Any], text: str) -> None:
             {"logfire_token": SECRET, "logfire_send_to_cloud": True, "openai_api_key": SECRET},
             "nothing is sent to Logfire while WEAVER_TELEMETRY_ENVIRONMENT is development",
         ),
+        (
+            {"otel_traces_exporter": "zipkin", "openai_api_key": SECRET},
+            "OTEL_TRACES_EXPORTER has zipkin, to which weaver sends no traces: it takes otlp, console and none",
+        ),
     ],
 )
 def test_what_is_worth_knowing(settings: dict[str, Any], text: str) -> None:

@@ -2,10 +2,13 @@ import logging
 from typing import Any
 
 import pytest
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.trace import TracerProvider
 
 from weaver_ai.settings import Settings, load_settings
 from weaver_ai.telemetry.export import CountedLogs, CountedSpans
-from weaver_ai.telemetry.pipeline import _OTLP_MISSING, build_pipeline, known_secrets, otlp_endpoints, otlp_headers
+from weaver_ai.telemetry.pipeline import _OTLP_MISSING, build_pipeline, known_secrets, otlp_headers
 from weaver_ai.telemetry.redaction import Redactor
 from weaver_ai.telemetry.resource import resource_attributes, service_name
 from weaver_ai.telemetry.runtime import weaver_version
@@ -16,29 +19,6 @@ BASE = "http://collector:4318"
 
 def settings(**given: Any) -> Settings:
     return load_settings(env_file=None, **given)
-
-
-@pytest.mark.parametrize(
-    ("given", "expected"),
-    [
-        ({}, {}),
-        (
-            {"otel_exporter_otlp_endpoint": BASE + "/"},
-            {"traces": f"{BASE}/v1/traces", "metrics": f"{BASE}/v1/metrics", "logs": f"{BASE}/v1/logs"},
-        ),
-        ({"otel_exporter_otlp_traces_endpoint": "http://t/x"}, {"traces": "http://t/x"}),
-        (
-            {"otel_exporter_otlp_endpoint": BASE, "otel_exporter_otlp_logs_endpoint": "http://l/x"},
-            {"traces": f"{BASE}/v1/traces", "metrics": f"{BASE}/v1/metrics", "logs": "http://l/x"},
-        ),
-        (
-            {"otel_exporter_otlp_endpoint": BASE, "otel_metrics_exporter": "none", "otel_logs_exporter": "console"},
-            {"traces": f"{BASE}/v1/traces"},
-        ),
-    ],
-)
-def test_endpoints_by_the_specification(given: dict[str, Any], expected: dict[str, str]) -> None:
-    assert otlp_endpoints(settings(**given)) == expected
 
 
 def test_headers_are_decoded() -> None:
@@ -133,6 +113,43 @@ def test_a_pipeline_redacts_first_and_exports_last() -> None:
             batch.shutdown()
         for reader in pipeline.metric_readers:
             reader.shutdown(timeout_millis=1)
+
+
+@pytest.mark.parametrize(
+    ("given", "written"),
+    [
+        ({}, ([], False)),
+        ({"otel_traces_exporter": "console"}, (["work"], False)),
+        ({"otel_logs_exporter": "console"}, (["hello"], False)),
+        ({"otel_metrics_exporter": "console"}, ([], True)),
+        ({"telemetry_environment": "staging", "otel_traces_exporter": "none"}, (["hello", "work"], False)),
+    ],
+)
+def test_a_console_that_is_asked_for_is_there_in_production_too(
+    given: dict[str, Any], written: tuple[list[str], bool], capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipeline = build_pipeline(settings(**{"telemetry_environment": "production", **given}), Redactor())
+    tracer, logger = TracerProvider(shutdown_on_exit=False), LoggerProvider(shutdown_on_exit=False)
+    for span_processor in pipeline.span_processors:
+        tracer.add_span_processor(span_processor)
+    for log_processor in pipeline.log_processors:
+        logger.add_log_record_processor(log_processor)
+    meter = MeterProvider(pipeline.metric_readers, shutdown_on_exit=False)
+    meter.get_meter("x").create_counter("counted").add(1)
+    logger.get_logger("x").emit(body="hello", severity_text="INFO")
+    tracer.get_tracer("x").start_span("work").end()
+    tracer.shutdown()
+    logger.shutdown()
+    meter.shutdown()
+    report = capsys.readouterr().err
+    assert ([word for word in ("hello", "work") if word in report], '"counted"' in report) == written
+
+
+def test_what_is_not_done_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    build_pipeline(settings(otel_logs_exporter="kafka"), Redactor())
+    assert caplog.messages == [
+        "OTEL_LOGS_EXPORTER has kafka, to which weaver sends no logs: it takes otlp, console and none"
+    ]
 
 
 def test_without_the_exporter_an_endpoint_is_said_to_be_useless(
