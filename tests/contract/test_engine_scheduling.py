@@ -281,9 +281,10 @@ async def test_what_failed_attempts_used_is_added_up_and_kept_steps_are_counted_
 
     async def handler(context: TaskContext) -> TaskOutcome:
         assert context.steps is not None
-        replayed = context.steps.recall("1", "echo", "x")
+        step = context.steps.asked("echo", "x")
+        replayed = context.steps.recall(step)
         if replayed is None:
-            await context.steps.keep("1", "echo", "x", {"said": "x"})
+            await context.steps.keep(step, {"said": "x"})
             return TaskOutcome(
                 error=TaskError(code="provider-timeout", message="too slow"),
                 usage={"requests": 3},
