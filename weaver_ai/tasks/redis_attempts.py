@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, Literal, TypeAlias
 
 from pydantic import JsonValue
@@ -12,6 +12,7 @@ from weaver_ai.errors import WorkerLost
 from weaver_ai.tasks import redis_scripts as scripts
 from weaver_ai.tasks.attempt import retrying
 from weaver_ai.tasks.engine import TaskOutcome
+from weaver_ai.tasks.outbox import Event
 from weaver_ai.tasks.payloads import CANCELLED
 from weaver_ai.tasks.record import TaskError, TaskRecord, state_of
 from weaver_ai.tasks.redis_access import RedisAccess, ms, us
@@ -31,6 +32,8 @@ __all__ = ["RedisAttempts", "Turn"]
 
 Turn: TypeAlias = tuple[bytes, str]
 """A turn that was taken: docket's message, and its ticket."""
+Unwritten: TypeAlias = tuple[int, Sequence[Event]]
+"""Events of an attempt that may not be there yet, after the number of the first of them."""
 Verdict: TypeAlias = Literal["ok", "stop", "lost"]
 
 _MAX_LOSSES: Final = 3
@@ -77,8 +80,11 @@ class RedisAttempts:
         """Leave a turn to another worker."""
         await self._redis.script(scripts.PASS_ON, *turn, self._serving.group, self._readers)
 
-    async def finish(self, record: TaskRecord, outcome: TaskOutcome, *, go_on: bool) -> Counted:
-        """Close an attempt's task; with `go_on` take the next one, with a turn or without."""
+    async def finish(self, record: TaskRecord, outcome: TaskOutcome, unwritten: Unwritten, *, go_on: bool) -> Counted:
+        """Close an attempt's task; with `go_on` take the next one, with a turn or without.
+
+        `unwritten` are events of the attempt, and the number of the first of them.
+        """
         return Counted.of(
             *await self._redis.script(
                 scripts.FINISH,
@@ -87,11 +93,20 @@ class RedisAttempts:
                 kept_of(outcome),
                 told_of(outcome.error),
                 *self._taking(),
+                *_telling(unwritten),
             )
         )
 
     async def put_off(
-        self, record: TaskRecord, pause: float, spent: Spent, error: TaskError, ticket: str, *, go_on: bool
+        self,
+        record: TaskRecord,
+        pause: float,
+        spent: Spent,
+        error: TaskError,
+        *,
+        ticket: str,
+        unwritten: Unwritten,
+        go_on: bool,
     ) -> Counted:
         """Let another attempt follow a failed one, after `pause` seconds and with the turn `ticket`."""
         return Counted.of(
@@ -104,22 +119,22 @@ class RedisAttempts:
                 to_json(dict(retrying(record, error, pause))),
                 ticket,
                 *self._taking(),
+                *_telling(unwritten),
             )
         )
 
-    async def release(self, record: TaskRecord) -> None:
+    async def release(self, record: TaskRecord, unwritten: Unwritten) -> None:
         """Put an attempt's task back to where it stood in its line."""
+        why = to_json({"reason": "its worker shuts down"})
         counted = Counted.of(
-            *await self._redis.script(
-                scripts.RELEASE, record.id, record.attempts, to_json({"reason": "its worker shuts down"})
-            )
+            *await self._redis.script(scripts.RELEASE, record.id, record.attempts, why, *_telling(unwritten))
         )
         if counted.word == "stop":
-            await self.finish(record, TaskOutcome(error=CANCELLED), go_on=False)
+            await self.finish(record, TaskOutcome(error=CANCELLED), unwritten, go_on=False)
 
-    async def emit(self, record: TaskRecord, kind: str, data: Mapping[str, JsonValue]) -> bool:
-        """Add an event of an attempt; False when its task has been given to another."""
-        return await self._counted(scripts.EMIT, record, kind, to_json(dict(data)))
+    async def emit(self, record: TaskRecord, unwritten: Unwritten) -> bool:
+        """Add events of an attempt; False when its task has been given to another."""
+        return await self._counted(scripts.EMIT, record, *_telling(unwritten))
 
     async def keep_step(self, record: TaskRecord, step: str, value: JsonValue) -> bool:
         """Keep what came of a step; False when the task has been given to another attempt."""
@@ -185,3 +200,11 @@ class RedisAttempts:
 
     async def _counted(self, script: str, record: TaskRecord, *arguments: Any) -> bool:
         return bool(await self._redis.script(script, record.id, record.attempts, *arguments))
+
+
+def _telling(unwritten: Unwritten) -> list[str | int | bytes]:
+    first, events = unwritten
+    found: list[str | int | bytes] = [first, len(events)]
+    for event in events:
+        found += [event.type, to_json(event.data)]
+    return found

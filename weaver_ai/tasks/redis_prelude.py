@@ -46,6 +46,24 @@ local function tell(id, kind, data)
   if number == 1 then redis.pcall('RESTORE', events, 0, redis.call('DUMP', events), 'REPLACE') end
   redis.call('PUBLISH', key('news', id), number)
 end
+-- Events of an attempt: ARGV[at] is the number of the first, then come how many there are, and type and data of each.
+-- Those that are there already, for an answer got lost, aren't written again.
+local function tell_all(id, at)
+  local number, many = tonumber(ARGV[at]), tonumber(ARGV[at + 1])
+  if many == 0 then return end
+  local had = tonumber(redis.call('HGET', key('task', id), 'events'))
+  local last = number + many - 1
+  if last <= had then return end
+  for each = at + 2, at + 2 * many, 2 do
+    if number > had then
+      redis.call('XADD', key('events', id), 'MAXLEN', max_events, whole(number) .. '-0', 'type', ARGV[each],
+        'time', now, 'data', ARGV[each + 1])
+    end
+    number = number + 1
+  end
+  redis.call('HSET', key('task', id), 'events', whole(last))
+  redis.call('PUBLISH', key('news', id), whole(last))
+end
 local function waiting()
   local sum = redis.call('ZCARD', prefix .. ':scheduled')
   for _, number in ipairs(redis.call('HVALS', prefix .. ':waiting')) do sum = sum + number end
@@ -217,6 +235,8 @@ local function go_on(at)
   end
   return take(at)
 end
+-- Where ARGV goes on after what `take` takes.
+local function after(at) return at + 10 + 2 * tonumber(ARGV[at + 9]) end
 -- Let others know of a place that came free of a capability that has a limit; ARGV[at] says what is served.
 local function share(id, capability, at)
   if room(at)(capability) == 0 then return end

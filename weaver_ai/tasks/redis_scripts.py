@@ -89,7 +89,8 @@ summon({ARGV[5]}, ARGV[4])
 """
 )
 
-# id, attempt, whether its capability has a limit, whether to go on, state, outcome, told, what `take` takes
+# id, attempt, whether its capability has a limit, whether to go on, state, outcome, told, what `take` takes, what
+# `tell_all` takes
 # -> {whether it counted, nothing, what CLAIM gives}
 FINISH: Final = (
     PRELUDE
@@ -100,6 +101,7 @@ local held = redis.call('HMGET', key('task', id), 'started', 'capability')
 local took = us() - tonumber(held[1])
 local mean = tonumber(redis.call('GET', prefix .. ':mean') or took)
 redis.call('SET', prefix .. ':mean', whole(mean + 0.2 * (took - mean)))
+tell_all(id, after(10))
 close(id, ARGV[7], ARGV[8], ARGV[9], {ARGV[15], ARGV[16]})
 local next = ARGV[6] == '1' and go_on(10)
 if ARGV[5] == '1' then share(id, held[2], 18) end
@@ -108,7 +110,7 @@ return {1, {}, next}
 )
 
 # id, attempt, whether its capability has a limit, whether to go on, microseconds until the next attempt, spent, error,
-# told, ticket, what `take` takes
+# told, ticket, what `take` takes, what `tell_all` takes
 # -> {whether it counted, 2 when the task is to be cancelled instead; groups that serve it; what CLAIM gives}
 PUT_OFF: Final = (
     PRELUDE
@@ -122,6 +124,7 @@ free(id)
 redis.call('HINCRBY', key('task', id), 'retried', 1)
 redis.call('HSET', key('task', id), 'spent', ARGV[8], 'last_error', ARGV[9], 'ticket', ARGV[11])
 put_off(id, us() + tonumber(ARGV[7]))
+tell_all(id, after(12))
 tell(id, 'task.retrying', ARGV[10])
 local next = ARGV[6] == '1' and go_on(12)
 if ARGV[5] == '1' then share(id, held[2], 20) end
@@ -129,23 +132,24 @@ return {1, groups(held[2]), next}
 """
 )
 
-# id, attempt, why -> {whether it counted, 2 when the task is to be cancelled instead}
+# id, attempt, why, what `tell_all` takes -> {whether it counted, 2 when the task is to be cancelled instead}
 RELEASE: Final = (
     PRELUDE
     + """
 if not holds(ARGV[3], ARGV[4]) then return {0} end
 if redis.call('HEXISTS', key('task', ARGV[3]), 'stop') == 1 then return {2} end
+tell_all(ARGV[3], 6)
 put_back(ARGV[3], ARGV[5])
 return {1}
 """
 )
 
-# id, attempt, type, data -> whether it counted
+# id, attempt, what `tell_all` takes -> whether it counted
 EMIT: Final = (
     PRELUDE
     + """
 if not holds(ARGV[3], ARGV[4]) then return 0 end
-tell(ARGV[3], ARGV[5], ARGV[6])
+tell_all(ARGV[3], 5)
 return 1
 """
 )

@@ -7,7 +7,7 @@ import contextvars
 import os
 import socket
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from random import random
@@ -19,6 +19,7 @@ from pydantic import JsonValue
 from weaver_ai.errors import EngineUnavailable
 from weaver_ai.tasks.attempt import Ended, attempt
 from weaver_ai.tasks.engine import DrainReport, TaskContext, TaskHandler, TaskOutcome
+from weaver_ai.tasks.outbox import Outbox
 from weaver_ai.tasks.payloads import CANCELLED, error_of
 from weaver_ai.tasks.record import TaskError
 from weaver_ai.tasks.redis_answers import Claimed, Counted, Heartbeat
@@ -126,7 +127,7 @@ class TaskWorker:
         """Put back what doesn't end, under the nose of the attempt that ignores it: its word won't count."""
         for job in list(self._jobs.values()):
             job.abandoned = True
-            await _or_not(self._redis.release(job.record))
+            await _or_not(self._redis.release(job.record, job.outbox.close()))
         await self._end_turns()
         await _or_not(self._redis.leave())
 
@@ -156,6 +157,7 @@ class TaskWorker:
             try:
                 following = await self._run(job)
             finally:
+                job.outbox.close()
                 if self._jobs.get(job.record.id) is job:
                     del self._jobs[job.record.id]
             job = following
@@ -178,7 +180,7 @@ class TaskWorker:
     def _begun(self, claimed: Claimed | None) -> _Job | None:
         if claimed is None:
             return None
-        job = self._jobs[claimed.record.id] = _Job(claimed)
+        job = self._jobs[claimed.record.id] = _Job(claimed, self._redis)
         if claimed.record.id in self._interrupted:
             job.stop(CANCELLED)
         return job
@@ -205,7 +207,7 @@ class TaskWorker:
         if job.abandoned:
             return None
         if job.handing_back and _was_cancelled(job.attempt):
-            await _or_not(self._redis.release(job.record))
+            await _or_not(self._redis.release(job.record, job.outbox.close()))
             return None
         return await self._settle(job, _ended_of(job))
 
@@ -222,18 +224,21 @@ class TaskWorker:
         return await self._put_off(job, outcome, error, ended.pause)
 
     async def _finish(self, job: _Job, outcome: TaskOutcome) -> _Job | None:
-        whole = job.spent.and_last(outcome)
+        whole, unwritten = job.spent.and_last(outcome), job.outbox.close()
         with self._asks():
-            counted = await persist(lambda: self._redis.finish(job.record, whole, go_on=self._goes_on))
+            counted = await persist(lambda: self._redis.finish(job.record, whole, unwritten, go_on=self._goes_on))
             if self._draining and counted.word == "counted":
                 self._finished.append(job.record.id)
             return self._counted(job, counted)
 
     async def _put_off(self, job: _Job, outcome: TaskOutcome, error: TaskError, pause: float) -> _Job | None:
         spent, ticket = job.spent.and_failed(outcome), f"{job.record.id}-{job.record.attempts}"
+        unwritten = job.outbox.close()
         with self._asks():
             counted = await persist(
-                lambda: self._redis.put_off(job.record, pause, spent, error, ticket, go_on=self._goes_on)
+                lambda: self._redis.put_off(
+                    job.record, pause, spent, error, ticket=ticket, unwritten=unwritten, go_on=self._goes_on
+                )
             )
             following = self._counted(job, counted)
         if counted.word == "stop":
@@ -248,9 +253,6 @@ class TaskWorker:
         return self._begun(counted.next)
 
     async def _attempt(self, job: _Job) -> Ended:
-        async def emit(kind: str, data: Mapping[str, JsonValue]) -> None:
-            await _or_not(self._redis.emit(job.record, kind, data))
-
         async def keep(step: str, entry: JsonValue) -> None:
             await persist(lambda: self._redis.keep_step(job.record, step, entry))
 
@@ -258,7 +260,7 @@ class TaskWorker:
         return await attempt(
             self._system,
             self._handler,
-            TaskContext(job.record, emit, StepLog(kept, keep)),
+            TaskContext(job.record, job.outbox.add, StepLog(kept, keep)),
             stopped=lambda: job.stopped,
             chance=self._chance,
         )
@@ -314,8 +316,9 @@ def name_of_worker() -> str:
 class _Job:
     """A task that runs here. `stopped` is why it was told to end, once it was."""
 
-    def __init__(self, claimed: Claimed) -> None:
-        self.record = claimed.record
+    def __init__(self, claimed: Claimed, attempts: RedisAttempts) -> None:
+        record = self.record = claimed.record
+        self.outbox = Outbox(lambda first, events: attempts.emit(record, (first, events)), claimed.events)
         self.spent = claimed.spent
         self.seconds_left = claimed.seconds_left
         self.attempt: asyncio.Task[Ended] | None = None
