@@ -118,6 +118,9 @@ class Settings(BaseSettings):
         default=(), description="Comma-separated keys that clients send as `Authorization: Bearer`; empty: no check."
     )
     max_body_bytes: int = Field(default=1_048_576, ge=1, description="Largest request body taken.")
+    stream_stall_seconds: float = Field(
+        default=60.0, gt=0.0, description="How long the client of a stream may read nothing until its run is cancelled."
+    )
     shutdown_grace_seconds: float = Field(
         default=20.0, ge=0.0, description="How long running work may go on after SIGTERM."
     )

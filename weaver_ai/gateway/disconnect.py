@@ -7,13 +7,13 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive
 
 from weaver_ai.gateway.lifecycle import Lifecycle, shutting_down
 from weaver_ai.gateway.problems import CLIENT_CLOSED_REQUEST
 
-__all__ = ["client_left", "run_while_connected", "wait_for_disconnect"]
+__all__ = ["client_left", "read_body", "run_while_connected", "wait_for_disconnect"]
 
 T = TypeVar("T")
 
@@ -21,6 +21,18 @@ T = TypeVar("T")
 def client_left() -> HTTPException:
     """What becomes of a request whose client has gone; only logs, spans and metrics see it."""
     return HTTPException(CLIENT_CLOSED_REQUEST, "the client closed the connection before the answer was there")
+
+
+async def read_body(request: Request) -> None:
+    """Read a body that nobody asked for, so that only the disconnect comes after it.
+
+    Raises:
+        HTTPException: 413, when it is too large; 499, when the client left.
+    """
+    try:
+        await request.body()
+    except ClientDisconnect as error:
+        raise client_left() from error
 
 
 async def wait_for_disconnect(receive: Receive) -> None:

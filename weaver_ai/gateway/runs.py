@@ -11,13 +11,12 @@ from pydantic_core import to_json
 from weaver_ai.agents import Entry, RunEvent
 from weaver_ai.gateway import examples
 from weaver_ai.gateway.disconnect import run_while_connected
-from weaver_ai.gateway.failures import report
 from weaver_ai.gateway.inputs import check_input
 from weaver_ai.gateway.limits import EVENT_STREAM, JSON, negotiate
 from weaver_ai.gateway.openapi import event_stream, problems
 from weaver_ai.gateway.schemas import RunReport
 from weaver_ai.gateway.service import Service
-from weaver_ai.gateway.streaming import EventStream, event
+from weaver_ai.gateway.streaming import event
 
 __all__ = ["RUN_RESPONSES", "answer_run"]
 
@@ -37,8 +36,7 @@ async def answer_run(request: Request, service: Service, entry: Entry, value: An
     service.lifecycle.admit()
     check_input(entry, value)
     if media_type == EVENT_STREAM:
-        events = service.runner.stream(entry, value)
-        return EventStream(_encoded(events), lifecycle=service.lifecycle, report=report)
+        return service.stream(_encoded(service.runner.stream(entry, value)))
     result = await run_while_connected(request, service.lifecycle, service.runner.run(entry, value))
     return RunReport.of(result)
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request
 
 from weaver_ai.agents import Runner, Weaver
+from weaver_ai.gateway.failures import report
 from weaver_ai.gateway.health import Check
 from weaver_ai.gateway.lifecycle import Lifecycle
+from weaver_ai.gateway.streaming import EventStream
 from weaver_ai.settings import Settings
 from weaver_ai.tasks import Engine
 from weaver_ai.telemetry import Telemetry
@@ -39,6 +41,11 @@ class Service:
     def agent_ready(self) -> bool:
         """Whether there is anything to run."""
         return bool(self.weaver.capabilities)
+
+    def stream(self, events: AsyncGenerator[bytes, None]) -> EventStream:
+        """A response of these events, as long as the client reads and the gateway serves."""
+        stall = self.settings.stream_stall_seconds
+        return EventStream(events, lifecycle=self.lifecycle, report=report, stall=stall)
 
     async def ready(self) -> bool:
         """Whether traffic should come here."""

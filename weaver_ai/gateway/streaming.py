@@ -18,10 +18,12 @@ from weaver_ai.gateway.disconnect import client_left, wait_for_disconnect
 from weaver_ai.gateway.lifecycle import Lifecycle, shutting_down
 from weaver_ai.gateway.limits import EVENT_STREAM
 from weaver_ai.gateway.problems import Described, Problem, ProblemResponse, problem_of
+from weaver_ai.telemetry import log_warning
 
 __all__ = ["EventStream", "event"]
 
 HEARTBEAT_SECONDS = 15.0
+STALL_SECONDS = 60.0
 
 EventSource = AsyncGenerator[bytes, None]
 Reporter = Callable[[BaseException, Scope], Described]
@@ -50,19 +52,24 @@ class _Ended:
     """The source has no more events."""
 
 
+class _Stalled(Exception):
+    """The client is there, and reads nothing."""
+
+
 class EventStream(Response):
     """A `text/event-stream` response over `source`, a generator of encoded events.
 
     An error before the first event is answered with its own status, as if nothing were streamed; a later one is an
     `error` event with the problem as its data. Without any event the answer is 204, which stops a browser's
     EventSource from coming back. `source` runs in one task of its own, which is cancelled, and awaited,
-    when the client leaves and when a drain's grace is over.
+    when the client leaves, when it reads nothing for too long, and when a drain's grace is over.
 
     Args:
         source: closed when the stream ends, however it ends.
         lifecycle: counts the stream as under way until it ends.
         report: makes a problem of an error, and logs it when it must be.
         heartbeat: seconds without an event after which a comment is sent.
+        stall: seconds that the client may take until it reads on. The connection is closed then.
     """
 
     media_type = EVENT_STREAM
@@ -74,11 +81,13 @@ class EventStream(Response):
         lifecycle: Lifecycle,
         report: Reporter = problem_of,
         heartbeat: float = HEARTBEAT_SECONDS,
+        stall: float = STALL_SECONDS,
     ) -> None:
         self._source = source
         self._lifecycle = lifecycle
         self._report = report
         self._heartbeat = heartbeat
+        self._stall = stall
         self._queue: asyncio.Queue[bytes | _Failed | _Ended] = asyncio.Queue()
         # One event waits: a client that doesn't read stops the run rather than filling the memory. The end always fits.
         self._room = asyncio.Semaphore(1)
@@ -99,7 +108,7 @@ class EventStream(Response):
                 task.cancel()
             await asyncio.wait({producer, sender, watcher})
         if not sender.cancelled():
-            sender.result()
+            self._sent(sender, scope)
         elif watcher.done() and not watcher.cancelled():
             await self._end_unread(scope, receive, send)
 
@@ -127,17 +136,35 @@ class EventStream(Response):
             return
         self._begun = True
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        item: bytes | _Failed | _Ended = first
-        while isinstance(item, bytes):
-            await send({"type": "http.response.body", "body": item, "more_body": True})
-            self._room.release()
+        item: bytes | _Failed | _Ended | None = first
+        while item is None or isinstance(item, bytes):
+            await self._write(send, KEEPALIVE_COMMENT if item is None else item)
+            if item is not None:
+                self._room.release()
             item = await self._next()
         last = b""
         if isinstance(item, _Failed):
             problem = self._report(item.error, scope).problem
             _mark(problem)
             last = event(problem.model_dump_json(exclude_none=True), name="error")
-        await send({"type": "http.response.body", "body": last, "more_body": False})
+        await self._write(send, last, more=False)
+
+    async def _write(self, send: Send, body: bytes, *, more: bool = True) -> None:
+        try:
+            async with asyncio.timeout(self._stall) as limit:
+                await send({"type": "http.response.body", "body": body, "more_body": more})
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise _Stalled from None
+
+    def _sent(self, sender: asyncio.Task[None], scope: Scope) -> None:
+        try:
+            sender.result()
+        except _Stalled:
+            # The response can't be ended, for nobody would read its end: the server closes the connection.
+            self._report(client_left(), scope)
+            log_warning("a client that read nothing was left", seconds=self._stall, **{"url.path": scope["path"]})
 
     async def _end_unread(self, scope: Scope, receive: Receive, send: Send) -> None:
         """End the response for what watches it: left open it would count as an error of the server's."""
@@ -148,9 +175,10 @@ class EventStream(Response):
             else:
                 await ProblemResponse(left)(scope, receive, send)
 
-    async def _next(self) -> bytes | _Failed | _Ended:
+    async def _next(self) -> bytes | _Failed | _Ended | None:
+        """What comes next; None when nothing does for a while."""
         try:
             async with asyncio.timeout(self._heartbeat):
                 return await self._queue.get()
         except TimeoutError:
-            return KEEPALIVE_COMMENT
+            return None

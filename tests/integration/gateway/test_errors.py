@@ -184,6 +184,16 @@ def test_a_body_over_the_limit_in_chunks_without_a_length(serve: Serve) -> None:
     problem_in(response, 413, "body-too-large")
 
 
+def test_a_body_over_the_limit_where_none_is_asked_for(serve: Serve) -> None:
+    gateway = serve(max_body_bytes=64)
+    path = gateway.client.post("/v1/tasks", json={"capability": "hold", "input": ""}).headers["location"]
+    chunks = (b"x" * 40 for _ in range(3))
+    problem_in(gateway.client.request("GET", f"{path}/events", content=chunks), 413, "body-too-large")
+    few = gateway.client.stream("GET", f"{path}/events", content=iter([b"x", b"y"]))
+    with few as stream:
+        assert next(stream.iter_lines()) == "event: task.queued"
+
+
 def test_a_body_of_exactly_the_limit_is_taken(serve: Serve) -> None:
     body = b'{"input": "' + b"x" * 51 + b'"}'
     gateway = serve(max_body_bytes=len(body))

@@ -208,6 +208,75 @@ async def test_a_client_that_does_not_read_holds_the_source_back() -> None:
     assert made == 50
 
 
+async def test_comments_that_were_sent_in_silence_make_no_room_for_events() -> None:
+    made = 0
+    speak, reading = asyncio.Event(), asyncio.Event()
+
+    async def source() -> AsyncGenerator[bytes, None]:
+        nonlocal made
+        await speak.wait()
+        for number in range(50):
+            made += 1
+            yield event(str(number))
+
+    class SlowClient(Client):
+        async def send(self, message: Any) -> None:
+            await super().send(message)
+            if b"data" in message.get("body", b""):
+                await reading.wait()
+
+    client = SlowClient()
+    answering = asyncio.create_task(client.get(source(), heartbeat=0.001))
+    while client.body.count(b": ping") < 40:
+        await asyncio.sleep(0.001)
+    speak.set()
+    while b"data" not in client.body:
+        await asyncio.sleep(0)
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert made <= 4
+    reading.set()
+    await answering
+    assert made == 50
+
+
+@pytest.mark.parametrize("stalls_at", [b"data: 1", b"event: error"])
+async def test_a_client_that_never_reads_is_left_and_the_source_ends(stalls_at: bytes) -> None:
+    ended = False
+
+    async def source() -> AsyncGenerator[bytes, None]:
+        nonlocal ended
+        try:
+            yield event("1")
+            raise ProviderTimeout("openai didn't answer")
+        finally:
+            ended = True
+
+    class StalledClient(Client):
+        async def send(self, message: Any) -> None:
+            await super().send(message)
+            if stalls_at in message.get("body", b""):
+                await asyncio.Event().wait()
+
+    client, lifecycle = StalledClient(), Lifecycle()
+    async with asyncio.timeout(10):
+        await client.get(source(), lifecycle=lifecycle, stall=0.02)
+    assert (ended, lifecycle.running, client.status) == (True, 0, 200)
+
+
+async def test_a_connection_that_times_out_by_itself_is_no_stalled_client() -> None:
+    class BrokenClient(Client):
+        async def send(self, message: Any) -> None:
+            if message["type"] == "http.response.body":
+                raise TimeoutError("the connection's own")
+
+    async def source() -> AsyncGenerator[bytes, None]:
+        yield event("1")
+
+    with pytest.raises(TimeoutError, match="the connection's own"):
+        await BrokenClient().get(source())
+
+
 async def test_a_shutdown_ends_the_stream_with_a_problem() -> None:
     async def source() -> AsyncGenerator[bytes, None]:
         yield event("1")

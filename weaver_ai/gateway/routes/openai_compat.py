@@ -10,14 +10,12 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from weaver_ai.agents import Entry
 from weaver_ai.gateway import examples
 from weaver_ai.gateway.disconnect import run_while_connected
-from weaver_ai.gateway.failures import report
 from weaver_ai.gateway.limits import require_json
 from weaver_ai.gateway.openai_answers import chunks_of, completion_of
 from weaver_ai.gateway.openai_messages import ask_of
 from weaver_ai.gateway.openai_schemas import ChatCompletion, ChatRequest, Model, ModelList
 from weaver_ai.gateway.openapi import event_stream, problems
 from weaver_ai.gateway.service import CurrentService, Service
-from weaver_ai.gateway.streaming import EventStream
 from weaver_ai.gateway.strict_json import StrictRoute
 
 __all__ = ["router"]
@@ -49,7 +47,7 @@ async def complete(request: Request, body: ChatRequest, service: CurrentService)
     if body.stream:
         events = service.runner.stream(entry, ask.value, ask.options)
         chunks = chunks_of(events, body, created=int(time.time()), whole=entry.kind == "workflow")
-        return EventStream(chunks, lifecycle=service.lifecycle, report=report)
+        return service.stream(chunks)
     result = await run_while_connected(request, service.lifecycle, service.runner.run(entry, ask.value, ask.options))
     return completion_of(result, body.model, created=int(time.time()))
 

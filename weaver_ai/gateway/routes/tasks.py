@@ -10,13 +10,13 @@ from pydantic import JsonValue
 from pydantic_core import to_json
 
 from weaver_ai.gateway import examples
-from weaver_ai.gateway.failures import report
+from weaver_ai.gateway.disconnect import read_body
 from weaver_ai.gateway.inputs import check_input
 from weaver_ai.gateway.limits import EVENT_STREAM, negotiate, require_json
 from weaver_ai.gateway.openapi import event_stream, problems
 from weaver_ai.gateway.schemas import Task, TaskSubmission
 from weaver_ai.gateway.service import CurrentService
-from weaver_ai.gateway.streaming import EventStream, event
+from weaver_ai.gateway.streaming import event
 from weaver_ai.gateway.strict_json import StrictRoute
 from weaver_ai.tasks import Engine, TaskEvent
 
@@ -94,7 +94,7 @@ async def cancel(task_id: TaskId, service: CurrentService) -> Task:
     responses={
         200: event_stream("The task's events; the last one ends the task.", examples.TASK_STREAM),
         204: {"description": "The task has ended, and `Last-Event-ID` was its last event."},
-        **problems(404, 406, 422, 503),
+        **problems(404, 406, 413, 422, 503),
     },
 )
 async def follow(
@@ -102,7 +102,8 @@ async def follow(
 ) -> Response:
     """Server-sent events, from the first or from the one after `Last-Event-ID`, until the one that ends the task."""
     negotiate(request.headers.getlist("accept"), [EVENT_STREAM])
-    return EventStream(_events(service.engine, task_id, last_event_id), lifecycle=service.lifecycle, report=report)
+    await read_body(request)
+    return service.stream(_events(service.engine, task_id, last_event_id))
 
 
 async def _events(engine: Engine, task_id: str, after: str | None) -> AsyncGenerator[bytes, None]:
