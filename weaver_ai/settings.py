@@ -7,15 +7,18 @@ environment. Provider keys and OpenTelemetry keep the names that their own docum
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, NoDecode, SettingsConfigDict
 
 from weaver_ai.errors import SettingsError
 
-__all__ = ["Settings", "TelemetryEnvironment", "load_settings"]
+__all__ = ["Settings", "TelemetryEnvironment", "export_provider_variables", "load_settings"]
+
+_OF_PROVIDERS: Final = ("_API_KEY", "_BASE_URL")
 
 TelemetryEnvironment = Literal["development", "staging", "production"]
 
@@ -160,6 +163,9 @@ class Settings(BaseSettings):
     task_lease_seconds: float = Field(
         default=5.0, ge=0.5, description="How long a worker may be silent until its tasks go to others; on Redis."
     )
+    task_memory_mb: int = Field(
+        default=256, ge=1, description="Memory that tasks may hold without Redis; roughly, and the oldest go first."
+    )
     task_ttl_seconds: float = Field(default=86_400.0, gt=0.0, description="How long a finished task can be read.")
 
     @field_validator("api_keys", mode="before")
@@ -200,6 +206,21 @@ def load_settings(*, env_file: str | Path | None = ".env", **overrides: Any) -> 
     except ValidationError as error:
         lines = [f"{_name(problem['loc'])}: {problem['msg']}" for problem in error.errors(include_input=False)]
         raise SettingsError("; ".join(lines), hint="run 'weaver doctor' to see every setting") from None
+
+
+def export_provider_variables(env_file: str | Path = ".env") -> None:
+    """Put the keys and base URLs of model providers that are only in `env_file` into the environment.
+
+    For composition roots, before they import the user's module: `Agent("openai:...")` makes its client as it is made,
+    and takes the key from the environment. Variables that are set there already stay as they are.
+
+    Args:
+        env_file: the file that `load_settings` read. Only variables that end in `_API_KEY` or `_BASE_URL` are taken.
+    """
+    source = DotEnvSettingsSource(Settings, env_file=env_file, env_file_encoding="utf-8", case_sensitive=True)
+    for name, value in source.env_vars.items():
+        if value and name.endswith(_OF_PROVIDERS) and not os.environ.get(name):
+            os.environ[name] = value
 
 
 def _name(location: tuple[int | str, ...]) -> str:

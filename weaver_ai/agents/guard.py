@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic_ai import RunContext
 from pydantic_ai.exceptions import AgentRunError, ModelAPIError, UnexpectedModelBehavior, UserError
 from pydantic_ai.messages import ModelMessage, ModelResponse
-from pydantic_ai.models import ModelRequestParameters, StreamedResponse
+from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse
 from pydantic_ai.models.wrapper import WrapperModel
-from pydantic_ai.settings import ModelSettings
+from pydantic_ai.settings import ModelSettings, merge_model_settings
 from pydantic_core import PydanticSerializationError
+
+if TYPE_CHECKING:
+    from pydantic_ai.models._request_timeout import RequestDeadline
 
 __all__ = ["GuardedModel"]
 
@@ -26,6 +29,34 @@ class GuardedModel(WrapperModel):
     answer that ended without a reason to end, as when a proxy closes a stream early, which would pass for complete.
     """
 
+    def __init__(self, wrapped: Model, defaults: ModelSettings | None = None, *, ends_are_told: bool = True) -> None:
+        """Wrap a model.
+
+        Args:
+            wrapped: the model.
+            defaults: settings that its own, and those of a run, go over.
+            ends_are_told: whether every finished answer of it says why it ended.
+        """
+        super().__init__(wrapped)
+        self._defaults = defaults
+        self._ends_are_told = ends_are_told
+
+    @property
+    def settings(self) -> ModelSettings | None:
+        return merge_model_settings(self._defaults, self.wrapped.settings)
+
+    def prepare_request(
+        self, model_settings: ModelSettings | None, model_request_parameters: ModelRequestParameters
+    ) -> tuple[ModelSettings | None, ModelRequestParameters]:
+        return self.wrapped.prepare_request(self._with_defaults(model_settings), model_request_parameters)
+
+    def _start_request_deadline(self, model_settings: ModelSettings | None, *, stream: bool) -> RequestDeadline | None:
+        # A fallback chain asks for it with the run's settings alone.
+        return super()._start_request_deadline(self._with_defaults(model_settings), stream=stream)
+
+    def _with_defaults(self, model_settings: ModelSettings | None) -> ModelSettings | None:
+        return model_settings if self._defaults is None else merge_model_settings(self.settings, model_settings)
+
     async def request(
         self,
         messages: list[ModelMessage],
@@ -33,7 +64,7 @@ class GuardedModel(WrapperModel):
         model_request_parameters: ModelRequestParameters,
     ) -> ModelResponse:
         try:
-            response = await super().request(messages, model_settings, model_request_parameters)
+            response = await super().request(messages, self._with_defaults(model_settings), model_request_parameters)
         except Exception as error:  # what the clients stumble with over an odd answer has no base in common
             if _is_sorted(error):
                 raise
@@ -50,7 +81,8 @@ class GuardedModel(WrapperModel):
         run_context: RunContext[Any] | None = None,
     ) -> AsyncGenerator[StreamedResponse]:
         async with AsyncExitStack() as stack:
-            opening = super().request_stream(messages, model_settings, model_request_parameters, run_context)
+            settings = self._with_defaults(model_settings)
+            opening = super().request_stream(messages, settings, model_request_parameters, run_context)
             try:
                 stream = await stack.enter_async_context(opening)
             except Exception as error:  # as above
@@ -66,7 +98,7 @@ class GuardedModel(WrapperModel):
             self._check(stream.get())
 
     def _check(self, response: ModelResponse) -> None:
-        if response.finish_reason is None and response.state in {"complete", "incomplete"}:
+        if self._ends_are_told and response.finish_reason is None and response.state in {"complete", "incomplete"}:
             raise ModelAPIError(self.model_name, "the answer ended early")
 
     def _unreadable(self) -> ModelAPIError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
@@ -14,6 +15,7 @@ from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.providers import Provider
 from pydantic_ai.settings import ModelSettings
 
+from weaver_ai.agents.bounds import Bounds, Given
 from weaver_ai.agents.failures import failure_of
 from weaver_ai.agents.guard import GuardedModel
 from weaver_ai.agents.offline import OFFLINE_MODEL, OfflineModel
@@ -36,6 +38,11 @@ _ANTHROPIC_BASE_URL: Final = "https://api.anthropic.com"
 _NO_KEY: Final = "not-set"
 
 _Vendor: TypeAlias = Literal["openai", "anthropic"]
+_PREFIXES: Final = {
+    "OpenAIChatModel": "openai-chat",
+    "OpenAIResponsesModel": "openai",
+    "AnthropicModel": "anthropic",
+}
 _VENDORS: Final[Mapping[str, _Vendor]] = {
     "openai": "openai",
     "openai-chat": "openai",
@@ -69,11 +76,14 @@ class Models:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._bounds = Bounds(seconds=settings.provider_timeout_seconds, retries=settings.provider_max_retries)
         self._resolved: dict[str, Model] = {}
         self._built: dict[tuple[str, bool], Model] = {}
+        self._bounded: dict[tuple[int, bool], Model] = {}
+        self._given: list[Model] = []
         self._providers: dict[_Vendor, Provider[Any]] = {}
         self._clients: list[AsyncOpenAI | AsyncAnthropic] = []
-        self._skipped: list[str] = []
+        self._remarks: dict[str, list[str]] = {}
 
     @property
     def default(self) -> str:
@@ -86,10 +96,17 @@ class Models:
             return ANTHROPIC_MODEL
         return OFFLINE_MODEL
 
-    @property
-    def skipped(self) -> Sequence[str]:
-        """One line for each fallback model that was left out because its provider isn't configured."""
-        return tuple(self._skipped)
+    def remarks(self, entry: RegisteredAgent) -> Sequence[str]:
+        """What of the agent's models isn't as it was asked for, a line each.
+
+        Fallback models that were left out because their provider isn't configured, and time-outs and retries of the
+        user's own clients that Weaver leaves as they are.
+        """
+        self.of(entry)
+        return tuple(dict.fromkeys(self._remarks.get(entry.name, ())))
+
+    def _remark(self, entry: RegisteredAgent, line: str) -> None:
+        self._remarks.setdefault(entry.name, []).append(line)
 
     def of(self, entry: RegisteredAgent) -> Model:
         """The model of an agent, the same object each time.
@@ -111,9 +128,12 @@ class Models:
         return tuple(self._status(name, tuple(models)) for name, models in used.items())
 
     async def aclose(self) -> None:
-        """Close the clients that were built here. The models can't be used afterwards."""
+        """Close the clients that were built here, and those that pydantic-ai built. No model can be used afterwards."""
         while self._clients:
             await self._clients.pop().close()
+        while self._given:
+            async with self._given.pop():
+                """Whoever leaves a model last closes the client that its provider made."""
 
     def _resolve(self, entry: RegisteredAgent) -> Model:
         own = entry.agent.model
@@ -128,12 +148,46 @@ class Models:
 
     def _model(self, model: str | Model, entry: RegisteredAgent, *, chained: bool) -> Model:
         if isinstance(model, Model):
-            return model
+            return self._within_bounds(model, entry, chained=chained)
         if model == OFFLINE_MODEL:
             return OfflineModel(entry.offline)
         if (model, chained) not in self._built:
             self._built[model, chained] = self._build(model, entry, chained=chained)
         return self._built[model, chained]
+
+    def _within_bounds(self, model: Model, entry: RegisteredAgent, *, chained: bool) -> Model:
+        """A model object of the user's. One that pydantic-ai made of a name is made anew, as Weaver would make it."""
+        key = (id(model), chained)  # the entry holds the model, so that nobody else gets its id
+        if key not in self._bounded:
+            self._bounded[key] = self._bound(model, entry, chained=chained)
+        return self._bounded[key]
+
+    def _bound(self, model: Model, entry: RegisteredAgent, *, chained: bool) -> Model:
+        if isinstance(model, FallbackModel):
+            chain = copy(model)
+            chain.models = [self._within_bounds(inner, entry, chained=True) for inner in model.models]
+            return chain
+        if model.provider is None:  # no vendor's, as those that tests are made with
+            return model
+        given = Given(model)
+        if (rebuilt := self._rebuilt(given, entry, chained=chained)) is not None:
+            return rebuilt
+        if remark := given.remark(chained=chained):
+            self._remark(entry, remark)
+        self._given.append(model)
+        return self._bounds.around(given, chained=chained)
+
+    def _rebuilt(self, given: Given, entry: RegisteredAgent, *, chained: bool) -> Model | None:
+        prefix = _PREFIXES.get(type(given.model).__name__)
+        vendor = _VENDORS.get(prefix or "")
+        if prefix is None or vendor is None or not given.made_by(vendor) or not self._usable(vendor):
+            return None
+        ours, theirs = self._provider(vendor), given.model.provider
+        if theirs is None or type(theirs) is not type(ours):
+            return None
+        same_place = _address(theirs) == _address(ours) and theirs.client.api_key == ours.client.api_key
+        made = self._model(f"{prefix}:{given.model.model_name}", entry, chained=chained)
+        return made if same_place and made.profile == given.model.profile else None
 
     def _build(self, name: str, entry: RegisteredAgent, *, chained: bool) -> Model:
         provider, _ = parse_model_id(name)
@@ -145,8 +199,8 @@ class Models:
             )
         try:
             if vendor is None:  # pydantic-ai's own affair: its provider, from its own variables
-                return infer_model(name)
-            return self._of_vendor(name, vendor, self._model_settings(chained=chained))
+                return self._within_bounds(infer_model(name), entry, chained=chained)
+            return self._of_vendor(name, vendor, self._bounds.settings(chained=chained))
         except (UserError, ImportError, ValueError) as error:
             raise SettingsError(f"the agent {entry.name!r} uses the model {name!r}: {error}") from error
 
@@ -161,12 +215,6 @@ class Models:
 
         kind = OpenAIChatModel if prefix == "openai-chat" else OpenAIResponsesModel
         return GuardedModel(kind(model_name, provider=provider, settings=settings))
-
-    def _model_settings(self, *, chained: bool) -> ModelSettings:
-        seconds = self._settings.provider_timeout_seconds
-        # The SDK's retries would delay the next model of a chain, and hide from the trace why it was needed.
-        retries = 0 if chained else self._settings.provider_max_retries
-        return ModelSettings(timeout=seconds, request_timeout=seconds, max_retries=retries)
 
     def _provider(self, vendor: _Vendor) -> Provider[Any]:
         if vendor not in self._providers:
@@ -206,7 +254,7 @@ class Models:
         vendor = _VENDORS.get(parse_model_id(model)[0] or "")
         if vendor is None or self._usable(vendor):
             return True
-        self._skipped.append(f"the agent {entry.name!r} has no fallback to {model!r}: {_variable(vendor)} is not set")
+        self._remark(entry, f"no fallback to {model!r}: {_variable(vendor)} is not set")
         return False
 
     def _usable(self, vendor: _Vendor) -> bool:
@@ -242,6 +290,10 @@ def _falls_back(error: Exception) -> bool:
 
 def is_offline(model: Model) -> bool:
     return isinstance(model, OfflineModel)
+
+
+def _address(provider: Provider[Any]) -> str:
+    return str(provider.base_url).rstrip("/")
 
 
 def _variable(vendor: _Vendor) -> str:

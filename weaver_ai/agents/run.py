@@ -30,7 +30,7 @@ from weaver_ai.errors import InvalidInput, RunFailed
 from weaver_ai.settings import Settings
 from weaver_ai.tasks.steps import Asked
 from weaver_ai.telemetry import names
-from weaver_ai.telemetry.logs import bind_log_context
+from weaver_ai.telemetry.logs import bind_log_context, log_warning
 from weaver_ai.telemetry.spans import start_span
 
 __all__ = ["Runner"]
@@ -55,13 +55,14 @@ class Runner:
         self._timeout_seconds = settings.run_timeout_seconds
 
     def prepare(self) -> None:
-        """Resolve every agent's model now rather than at its first run.
+        """Resolve every agent's model now rather than at its first run, and log what isn't as it was asked for.
 
         Raises:
             SettingsError: a model's name is unknown, or its provider isn't configured.
         """
         for entry in self.weaver.agents.values():
-            self.models.of(entry)
+            for remark in self.models.remarks(entry):
+                log_warning(f"the agent {entry.name!r}: {remark}", **{names.AGENT_NAME: entry.name})
 
     def providers(self) -> tuple[ProviderStatus, ...]:
         """The model providers, as far as they can be told without calling them."""

@@ -58,10 +58,11 @@ def _run(options: argparse.Namespace) -> int:
             hint="apt-get install redis-server, or brew install redis",
         )
     from weaver_ai.agents import load_target
-    from weaver_ai.settings import load_settings
+    from weaver_ai.settings import export_provider_variables, load_settings
 
     given = {"target": options.target, "port": options.port}
     settings = load_settings(**{name: value for name, value in given.items() if value is not None})
+    export_provider_variables()
     sys.path.insert(0, str(Path.cwd()))  # as `python -m` has it: the user's package needn't be installed
     return asyncio.run(_cluster(redis, settings, load_target(settings.target)))
 

@@ -206,7 +206,7 @@ def _service_findings(settings: Settings) -> Iterator[Finding]:
     if find_spec("fastapi") is None:
         yield Finding("error", "'weaver serve' needs the extra 'gateway': pip install 'weaver-ai[gateway]'")
     elif settings.target is not None:
-        yield from _target_findings(settings.target)
+        yield from _target_findings(settings, settings.target)
 
 
 def _redis_settings(settings: Settings) -> Iterator[Finding]:
@@ -227,11 +227,16 @@ def _redis_settings(settings: Settings) -> Iterator[Finding]:
     yield Finding("warning", "WEAVER_REDIS_URL is set: tasks wait in Redis until a 'weaver worker' runs them")
 
 
-def _target_findings(target: str) -> Iterator[Finding]:
-    from weaver_ai.agents import load_target
+def _target_findings(settings: Settings, target: str) -> Iterator[Finding]:
+    from weaver_ai.agents import Models, load_target
+    from weaver_ai.settings import export_provider_variables
 
+    export_provider_variables()
     sys.path.insert(0, str(Path.cwd()))
     try:
-        load_target(target)
+        weaver, models = load_target(target), Models(settings)
+        for entry in weaver.agents.values():
+            for remark in models.remarks(entry):
+                yield Finding("warning", f"the agent {entry.name!r}: {remark}")
     except WeaverError as error:
         yield Finding("error", f"WEAVER_TARGET: {error.message}")

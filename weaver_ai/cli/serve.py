@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import errno
-import json
 import shlex
 import signal
 import socket
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from weaver_ai import __version__
+from weaver_ai.cli.curl import curl_line
 from weaver_ai.cli.leaving import leave_within
 from weaver_ai.errors import MissingExtra, SettingsError
 
@@ -56,10 +56,11 @@ def run(options: argparse.Namespace) -> int:
         if find_spec(module) is None:
             raise MissingExtra("'weaver serve'", "gateway")
     from weaver_ai.agents import load_target
-    from weaver_ai.settings import load_settings
+    from weaver_ai.settings import export_provider_variables, load_settings
 
     given = {"host": options.host, "port": options.port, "target": options.target, "redis_url": options.redis}
     settings = load_settings(**{name: value for name, value in given.items() if value is not None})
+    export_provider_variables()
     sys.path.insert(0, str(Path.cwd()))  # as `python -m` has it: the user's package needn't be installed
     weaver = load_target(settings.target)
     with _bound(settings.host, settings.port) as listener:
@@ -172,13 +173,7 @@ def _curl(settings: Settings, weaver: Weaver, url: str) -> str | None:
     if (found := first_input(settings, weaver)) is None:
         return None
     entry, value = found
-    command = ["curl", "-s", f"{url}/v1/{entry.kind}s/{entry.name}/run"]
-    headers = ["-H", "Content-Type: application/json"]
-    body = ["-d", json.dumps({"input": value}, ensure_ascii=False)]
-    line = shlex.join([*command, *headers, *body])
-    if settings.api_keys:  # the key itself is a secret: the shell puts it in
-        line += ' -H "Authorization: Bearer ${WEAVER_API_KEYS%%,*}"'
-    return line
+    return curl_line(f"{url}/v1/{entry.kind}s/{entry.name}/run", {"input": value}, settings)
 
 
 def first_input(settings: Settings, weaver: Weaver) -> tuple[Entry, JsonValue] | None:

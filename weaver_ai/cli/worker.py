@@ -60,12 +60,13 @@ def run(options: argparse.Namespace) -> int:
         raise MissingExtra("'weaver worker'", "gateway")
     from weaver_ai.agents import Runner, load_target, task_handler, task_policies
     from weaver_ai.gateway.shutdown import Budget
-    from weaver_ai.settings import load_settings
+    from weaver_ai.settings import export_provider_variables, load_settings
     from weaver_ai.tasks.choose import redis_engine
     from weaver_ai.telemetry import configure_telemetry, instrument_all
 
     given = {"target": options.target, "redis_url": options.redis, "task_concurrency": options.concurrency}
     settings = load_settings(**{name: value for name, value in given.items() if value is not None})
+    export_provider_variables()
     sys.path.insert(0, str(Path.cwd()))  # as `python -m` has it: the user's package needn't be installed
     weaver = load_target(settings.target)
     telemetry = configure_telemetry(settings)

@@ -34,4 +34,5 @@ def _agent(entry: RegisteredAgent, service: Service) -> AgentInfo:
         description=entry.description,
         models=[model.model_name for model in models],
         offline=all(is_offline(model) for model in models),
+        remarks=list(service.runner.models.remarks(entry)),
     )

@@ -32,6 +32,7 @@ CATALOGUE: Final[dict[str, Any]] = {
             "description": "Looks orders up and refunds them.",
             "models": ["gpt-5-mini", "claude-haiku-4-5"],
             "offline": False,
+            "remarks": [],
         }
     ],
     "workflows": [

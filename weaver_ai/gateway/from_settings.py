@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from weaver_ai.agents import load_target
 from weaver_ai.errors import WeaverError
 from weaver_ai.gateway.application import create_app
-from weaver_ai.settings import load_settings
+from weaver_ai.settings import export_provider_variables, load_settings
 
 __all__ = ["app_from_settings"]
 
@@ -20,6 +20,7 @@ def app_from_settings() -> FastAPI:
     """
     try:
         settings = load_settings()
+        export_provider_variables()
         return create_app(settings, load_target(settings.target))
     except WeaverError as error:
         hint = f" ({error.hint})" if error.hint else ""

@@ -73,6 +73,10 @@ class AgentInfo(BaseModel):
     description: str | None
     models: list[str] = Field(description="The model that it runs on, and those that are tried after it, in order.")
     offline: bool = Field(description="Whether that is the offline model, whose answers are made up.")
+    remarks: list[str] = Field(
+        default_factory=list,
+        description="What of its models isn't as it was registered: fallbacks without a key, bounds of own clients.",
+    )
 
 
 class WorkflowInfo(BaseModel):

@@ -95,7 +95,14 @@ def test_the_index_is_small_and_names_what_is_there(gateway: Served) -> None:
 def test_what_can_be_run_and_on_what(gateway: Served) -> None:
     found = gateway.client.get("/v1/agents").json()
     assert found["agents"] == [
-        {"name": "echo", "capability": "echo", "description": "Says it again.", "models": ["offline"], "offline": True}
+        {
+            "name": "echo",
+            "capability": "echo",
+            "description": "Says it again.",
+            "models": ["offline"],
+            "offline": True,
+            "remarks": [],
+        }
     ]
     assert found["workflows"][-1] == {
         "name": "sum",

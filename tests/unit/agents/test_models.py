@@ -106,7 +106,7 @@ CHAINS: dict[str, tuple[dict[str, Any], list[Any], object, list[str]]] = {
         OPENAI,
         ["anthropic:claude-haiku-4-5"],
         (OpenAIResponsesModel, "gpt-6-luna"),
-        ["the agent 'a' has no fallback to 'anthropic:claude-haiku-4-5': ANTHROPIC_API_KEY is not set"],
+        ["no fallback to 'anthropic:claude-haiku-4-5': ANTHROPIC_API_KEY is not set"],
     ),
     "offline needs none": ({}, ["anthropic:claude-haiku-4-5"], (OfflineModel, "offline"), []),
     "down to offline": (
@@ -119,13 +119,14 @@ CHAINS: dict[str, tuple[dict[str, Any], list[Any], object, list[str]]] = {
 }
 
 
-@pytest.mark.parametrize(("values", "fallback", "expected", "skipped"), CHAINS.values(), ids=CHAINS.keys())
+@pytest.mark.parametrize(("values", "fallback", "expected", "remarks"), CHAINS.values(), ids=CHAINS.keys())
 async def test_fallback_chains(
-    values: dict[str, Any], fallback: list[Any], expected: object, skipped: list[str]
+    values: dict[str, Any], fallback: list[Any], expected: object, remarks: list[str]
 ) -> None:
     models = Models(settings(**values))
-    assert shape(models.of(entry(fallback=fallback))) == expected
-    assert list(models.skipped) == skipped
+    given = entry(fallback=fallback)
+    assert shape(models.of(given)) == expected
+    assert list(models.remarks(given)) == remarks
     await models.aclose()
 
 
@@ -150,6 +151,16 @@ def test_a_model_that_cannot_be_had_stops_the_start(values: dict[str, Any], mess
     with pytest.raises(SettingsError) as wrong:
         Runner(weaver, settings(**values)).prepare()
     assert (wrong.value.message, wrong.value.hint) == (message, hint)
+
+
+def test_what_is_not_as_it_was_asked_for_is_logged_at_the_start(caplog: pytest.LogCaptureFixture) -> None:
+    weaver = Weaver("test")
+    weaver.agent(Agent(name="a"), fallback=["anthropic:claude-haiku-4-5"])
+    weaver.agent(Agent(name="b"))
+    Runner(weaver, settings(**OPENAI)).prepare()
+    assert [(record.levelname, record.getMessage()) for record in caplog.records if record.name == "weaver_ai"] == [
+        ("WARNING", "the agent 'a': no fallback to 'anthropic:claude-haiku-4-5': ANTHROPIC_API_KEY is not set")
+    ]
 
 
 async def test_settings_reach_the_clients_and_chains_do_not_retry() -> None:

@@ -170,3 +170,26 @@ def test_redis_without_its_client(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _texts("error", redis_url="redis://localhost") == [
         "WEAVER_REDIS_URL is set, but its client isn't installed: pip install 'weaver-ai[redis]'"
     ]
+
+
+def test_a_target_is_loaded_with_the_keys_of_the_file_and_its_models_are_looked_at(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "x")
+    monkeypatch.delenv("OPENAI_API_KEY")  # so that what is set here is taken back
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / ".env").write_text(f"OPENAI_API_KEY={'-'.join(['sk', 'test', '0' * 12])}\n")
+    (tmp_path / "agents_of_doctor.py").write_text(
+        "from pydantic_ai import Agent\n"
+        "from weaver_ai.agents import Weaver\n"
+        "weaver = Weaver('test')\n"
+        "weaver.agent(Agent('openai:gpt-6-luna', name='a'), fallback=['anthropic:claude-haiku-5-5'])\n"
+    )
+    monkeypatch.setenv("WEAVER_TARGET", "agents_of_doctor:weaver")
+    assert main(["doctor"]) == 0
+    assert (
+        "warning: the agent 'a': no fallback to 'anthropic:claude-haiku-5-5': ANTHROPIC_API_KEY is not set"
+        in capsys.readouterr().out
+    )
