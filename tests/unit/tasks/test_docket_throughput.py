@@ -1,0 +1,204 @@
+"""What makes the engine on Redis fast and must keep its promises: places that go on, events that nobody waits for."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+
+import pytest
+
+from tests.unit.tasks.conftest import Engines
+from tests.unit.tasks.test_docket_engine import PATIENCE, dying, echo, forever, until, wanted
+from weaver_ai.tasks import TaskContext, TaskEvent, TaskOutcome
+from weaver_ai.tasks.docket_engine import DocketEngine
+from weaver_ai.tasks.turns import TurnTaker
+from weaver_ai.tasks.worker import TaskWorker
+from weaver_ai.testing.fakes.redis.real import RedisServer
+
+pytest_plugins = ["tests.fixtures.redis_server"]
+
+PIECES = 200
+
+
+@pytest.fixture
+def no_sweeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def nothing(_worker: TaskWorker) -> None:
+        pass
+
+    monkeypatch.setattr(TaskWorker, "_sweep", nothing)
+
+
+async def speak(context: TaskContext) -> TaskOutcome:
+    """Say what a model would, in small pieces."""
+    for number in range(PIECES):
+        await context.emit("text.delta", {"text": f"{number} ", "step": None})
+        await asyncio.sleep(0)
+    return TaskOutcome()
+
+
+def said(events: list[TaskEvent]) -> str:
+    return "".join(str(event.data["text"]) for event in events if event.type == "text.delta")
+
+
+ALL_OF_IT = "".join(f"{number} " for number in range(PIECES))
+
+
+@pytest.mark.usefixtures("no_sweeps")
+async def test_a_worker_goes_on_while_tasks_wait_though_their_turns_are_gone(engines: Engines) -> None:
+    gateway = engines()
+    await gateway.start()
+    async with dying(engines(forever)):  # a group, so that each task has a turn
+        pass
+    tasks = [await gateway.submit(wanted(str(number))) for number in range(20)]
+    stream = gateway._turns.docket.stream_key
+    async with gateway._turns.docket.redis() as redis:
+        for message, _ in (await redis.xrange(stream))[1:]:
+            await redis.xdel(stream, message)
+    await engines(echo, concurrency=1).start()
+    for number, task in enumerate(tasks):
+        done = await gateway.result(task.id, timeout_seconds=PATIENCE)
+        assert (done.state, done.result, done.attempts) == ("succeeded", str(number), 1)
+
+
+async def test_turns_are_used_up_with_the_tasks(engines: Engines, redis_server: RedisServer) -> None:
+    engine = engines(echo, concurrency=2)
+    await engine.start()
+    tasks = [await engine.submit(wanted(str(number))) for number in range(30)]
+    tasks.append(await engine.submit(wanted(delay_seconds=0.2)))
+    for task in tasks:
+        assert (await engine.result(task.id, timeout_seconds=PATIENCE)).state == "succeeded"
+    docket = engine._turns.docket
+    async with docket.redis() as redis:
+
+        async def none_left() -> bool:
+            pending = await redis.xpending(docket.stream_key, docket.worker_group_name)
+            return await redis.xlen(docket.stream_key) == 0 and pending["pending"] == 0
+
+        await until(none_left)
+        assert [key async for key in redis.scan_iter(match=f"{docket.key('runs:')}*")] == []
+
+
+async def test_a_place_does_not_go_on_while_docket_waits_to_connect_again(
+    engines: Engines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """docket waits for what runs; a place that never ended would keep it from hearing of turns and cancellations."""
+    monkeypatch.setattr(TurnTaker, "takes", property(lambda _taker: False))
+    asked: list[bool] = []
+    engine = engines(echo, concurrency=1)
+    assert engine._worker is not None
+    finish = engine._worker._redis.finish
+
+    async def watched(*arguments: object, go_on: bool) -> object:
+        asked.append(go_on)
+        return await finish(*arguments, go_on=go_on)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(engine._worker._redis, "finish", watched)
+    await engine.start()
+    tasks = [await engine.submit(wanted()) for _ in range(3)]
+    for task in tasks:
+        assert (await engine.result(task.id, timeout_seconds=PATIENCE)).state == "succeeded"
+    assert asked == [False] * 3
+
+
+async def test_a_cancellation_that_is_heard_of_before_the_task_is_not_lost(
+    engines: Engines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = engines(forever)
+    assert worker._worker is not None
+    claim = worker._worker._redis.claim
+
+    async def late(turn: tuple[bytes, str]) -> object:
+        claimed = await claim(turn)
+        if claimed is not None:
+            worker._worker._interrupt(claimed.record.id)  # type: ignore[union-attr]
+        return claimed
+
+    monkeypatch.setattr(worker._worker._redis, "claim", late)
+    monkeypatch.setattr(TaskWorker, "_beat", lambda _worker: asyncio.sleep(0))  # which would see it, too
+    await worker.start()
+    task = await worker.submit(wanted())
+    await worker._turns.top_up(1)  # without heartbeats nobody serves it
+    assert (await worker.result(task.id, timeout_seconds=PATIENCE)).state == "cancelled"
+
+
+async def test_a_run_that_streams_is_not_held_up_by_a_redis_that_hangs(
+    engines: Engines, redis_server: RedisServer
+) -> None:
+    release, spoken = asyncio.Event(), asyncio.Event()
+
+    async def handler(context: TaskContext) -> TaskOutcome:
+        await release.wait()
+        outcome = await speak(context)
+        spoken.set()
+        return outcome
+
+    engine = engines(handler)
+    await engine.start()
+    task = await engine.submit(wanted())
+
+    async def running() -> bool:
+        return (await engine.status(task.id)).state == "running"
+
+    await until(running)
+    os.kill(redis_server.pid, signal.SIGSTOP)
+    try:
+        release.set()
+        async with asyncio.timeout(PATIENCE):
+            await spoken.wait()  # while Redis says nothing; to wait for one write alone takes 5 s
+    finally:
+        os.kill(redis_server.pid, signal.SIGCONT)
+    done = await engine.result(task.id, timeout_seconds=PATIENCE)
+    events = await engine.past_events(task.id)
+    assert (done.state, done.attempts) == ("succeeded", 1)
+    assert said(events) == ALL_OF_IT
+    assert events[-1].type == "task.succeeded"
+
+
+async def test_text_is_told_in_a_few_events_and_in_full(engines: Engines) -> None:
+    engine = engines(speak)
+    await engine.start()
+    task = await engine.submit(wanted())
+    done = await engine.result(task.id, timeout_seconds=PATIENCE)
+    events = [event async for event in engine.events(task.id)]
+    assert done.state == "succeeded"
+    assert said(events) == ALL_OF_IT
+    assert len(events) < PIECES / 2
+    assert [event.type for event in events if event.type != "text.delta"] == [
+        "task.queued",
+        "task.started",
+        "task.succeeded",
+    ]
+    assert [int(event.id) for event in events] == list(range(1, len(events) + 1))
+
+
+async def test_what_was_dropped_in_a_long_outage_leaves_a_gap_that_readers_see(engines: Engines) -> None:
+    """As many events as nothing holds, while none can be written; their end is told, and how many are missing."""
+    engine = engines(_torrent)
+    assert engine._worker is not None
+    await _refusing_events(engine)
+    await engine.start()
+    task = await engine.submit(wanted())
+    assert (await engine.result(task.id, timeout_seconds=PATIENCE)).state == "succeeded"
+    events = [event async for event in engine.events(task.id)]
+    assert [(event.type, event.data) for event in events[2:4]] == [
+        ("events.dropped", {"count": 44}),
+        ("progress", {"number": 45}),
+    ]
+    assert [event.data for event in events[3:-1]] == [{"number": number} for number in range(45, 301)]
+    assert events[-1].type == "task.succeeded"
+
+
+async def _torrent(context: TaskContext) -> TaskOutcome:
+    for number in range(1, 301):
+        await context.emit("progress", {"number": number})
+    return TaskOutcome()
+
+
+async def _refusing_events(engine: DocketEngine) -> None:
+    async def away(*_: object) -> bool:
+        await asyncio.Event().wait()
+        return False
+
+    assert engine._worker is not None
+    engine._worker._redis.emit = away  # type: ignore[method-assign]
