@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
-import shlex
 import shutil
 import signal
 import socket
@@ -18,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from weaver_ai.cli.crew import Crew, Member, MemberFailed
+from weaver_ai.cli.curl import curl_line
 from weaver_ai.errors import MissingExtra, SettingsError
 
 if TYPE_CHECKING:
@@ -142,11 +141,7 @@ def _curl(settings: Settings, weaver: Weaver, url: str) -> str | None:
     if (found := first_input(settings, weaver)) is None:
         return None
     entry, value = found
-    body = json.dumps({"capability": entry.capability, "input": value}, ensure_ascii=False)
-    line = shlex.join(["curl", "-s", f"{url}/v1/tasks", "-H", "Content-Type: application/json", "-d", body])
-    if settings.api_keys:  # the key itself is a secret: the shell puts it in
-        line += ' -H "Authorization: Bearer ${WEAVER_API_KEYS%%,*}"'
-    return line
+    return curl_line(f"{url}/v1/tasks", {"capability": entry.capability, "input": value}, settings)
 
 
 def _free_port() -> int:

@@ -128,7 +128,8 @@ def test_a_workflow_for_which_no_input_is_found_is_not_what_is_tried(annotation:
     assert _tried(weaver)[0] == "/v1/agents/billing/run"
 
 
-def test_the_curl_line_has_no_key_in_it_but_finds_it() -> None:
+def test_the_curl_line_has_no_key_in_it_but_finds_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEAVER_API_KEYS", "key-of-a-client")
     curl = _lines(_weaver(), api_keys="key-of-a-client")[-1]
     assert "key-of-a-client" not in curl
     assert shlex.split(curl)[-1] == "Authorization: Bearer ${WEAVER_API_KEYS%%,*}"
