@@ -6,18 +6,19 @@ once. In the minimal form only failed spans and records from warning up are writ
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, TextIO
+from typing import Any, Final
 
 from opentelemetry.context import create_key, get_value
 from opentelemetry.sdk._logs import LogRecordProcessor, ReadWriteLogRecord
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.trace import StatusCode
 
-__all__ = ["NO_CONSOLE", "Console", "ConsoleLogs", "ConsoleSpans", "log_lines", "trace_lines"]
+from weaver_ai.telemetry.terminal import Console
+
+__all__ = ["NO_CONSOLE", "ConsoleLogs", "ConsoleSpans", "log_lines", "trace_lines"]
 
 NO_CONSOLE: Final = create_key("weaver-no-console")
 """Set in a record's context when another handler already writes it to the terminal."""
@@ -42,35 +43,11 @@ _AT_LEAST: Final = frozenset({"gen_ai.usage.output_tokens", "operation.cost"})  
 _HIDDEN_IN_LOGS: Final = ("exception.stacktrace", "code.file.path", "code.function.name", "code.line.number")
 
 
-class Console:
-    """Where lines go: `stream`, or what `sys.stderr` is at the time."""
-
-    def __init__(self, stream: TextIO | None = None, *, colour: bool | None = None) -> None:
-        self._stream = stream
-        self._colour = colour
-        self._lock = threading.Lock()
-
-    @property
-    def colour(self) -> bool:
-        return self._target.isatty() if self._colour is None else self._colour
-
-    def write(self, lines: Sequence[str]) -> None:
-        if not lines:
-            return
-        with self._lock:
-            try:
-                self._target.write("\n".join(lines) + "\n")
-                self._target.flush()
-            except (OSError, ValueError):  # the terminal went away, or the stream is closed
-                return
-
-    @property
-    def _target(self) -> TextIO:
-        return self._stream or sys.stderr
-
-
 class ConsoleSpans(SpanProcessor):
-    """Writes each trace of this process when its first span has ended."""
+    """Writes each trace of this process when its first span has ended.
+
+    What begins after that, below one that is still open, is a tree of its own, written when the open one has ended.
+    """
 
     def __init__(self, console: Console, *, minimal: bool = False) -> None:
         self._console = console
@@ -85,10 +62,14 @@ class ConsoleSpans(SpanProcessor):
         if self._minimal or not context.trace_flags.sampled or len(self._first) >= _MAX_OPEN:
             return
         own = context.span_id
+        above = own if span.parent is None else span.parent.span_id
         with self._lock:
-            first = self._first.get(span.parent.span_id, own) if span.parent is not None else own
+            first = self._first.get(above, own)
+            if first not in self._ended:
+                first = above if above in self._first else own
+                self._first[first] = first
+                self._ended[first] = []
             self._first[own] = first
-            self._ended.setdefault(first, [])
 
     def on_end(self, span: ReadableSpan) -> None:
         context = span.context

@@ -16,11 +16,12 @@ from opentelemetry.sdk.trace import SpanProcessor
 from pydantic import SecretStr
 
 from weaver_ai.settings import Settings
-from weaver_ai.telemetry.console import Console, ConsoleLogs, ConsoleSpans
+from weaver_ai.telemetry.console import ConsoleLogs, ConsoleSpans
 from weaver_ai.telemetry.export import CountedLogs, CountedSpans
 from weaver_ai.telemetry.outlets import outlets_of
 from weaver_ai.telemetry.processors import AttemptErrors, InboundLinks, RedactingLogs, RedactingSpans, ValidationErrors
 from weaver_ai.telemetry.redaction import Redactor, is_secret_key
+from weaver_ai.telemetry.terminal import Console
 
 __all__ = ["Pipeline", "build_pipeline", "known_secrets"]
 
@@ -40,6 +41,7 @@ class Pipeline:
     log_processors: tuple[LogRecordProcessor, ...]
     metric_readers: tuple[MetricReader, ...] = ()
     batches: tuple[CountedSpans | CountedLogs, ...] = field(default=())
+    console: Console | None = None
 
 
 def build_pipeline(settings: Settings, redactor: Redactor, *, host_owned: bool = False) -> Pipeline:
@@ -83,7 +85,7 @@ def build_pipeline(settings: Settings, redactor: Redactor, *, host_owned: bool =
         readers.append(PeriodicExportingMetricReader(OTLPMetricExporter(metrics, headers=headers)))
     if "metrics" in outlets.console:
         readers.append(PeriodicExportingMetricReader(ConsoleMetricExporter(sys.stderr)))
-    return Pipeline(redactor, tuple(spans), tuple(logs), tuple(readers), tuple(batches))
+    return Pipeline(redactor, tuple(spans), tuple(logs), tuple(readers), tuple(batches), console)
 
 
 def otlp_headers(settings: Settings) -> dict[str, str] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -110,9 +111,10 @@ class SdkTelemetry:
     def flush(self, timeout_seconds: float = 5.0) -> bool:
         failed = self.exporter_health().failed
         steps = [*[batch.force_flush for batch in self.pipeline.batches], *self._other_flushes]
-        return within(timeout_seconds, *steps, start=self.spare_threads.start) and (
-            self.exporter_health().failed == failed
-        )
+        began = time.monotonic()
+        sent = within(timeout_seconds, *steps, start=self.spare_threads.start)
+        written = self._console_within(timeout_seconds - (time.monotonic() - began))
+        return sent and written and self.exporter_health().failed == failed
 
     def shutdown(self, timeout_seconds: float = 5.0) -> bool:
         if self.retired:
@@ -121,14 +123,24 @@ class SdkTelemetry:
         start = self.spare_threads.start
         flushed = self.flush(timeout_seconds * 0.64)
         stopped = within(timeout_seconds * 0.16, *[batch.shutdown for batch in self.pipeline.batches], start=start)
-        return within(timeout_seconds * 0.2, self.providers.retire, start=start) and stopped and flushed
+        retired = within(timeout_seconds * 0.2, self.providers.retire, start=start)
+        self._console_within(0.0, close=True)
+        return retired and stopped and flushed
 
     def end(self, timeout_seconds: float = 5.0) -> None:
         """As `shutdown`, at the end of the process: without leaving anything usable behind."""
         if not self.retired:
             self.retired = True
             stops = [partial(_flush_and_stop, batch) for batch in self.pipeline.batches]
+            began = time.monotonic()
             within(timeout_seconds, *stops, *self._other_flushes, start=self.spare_threads.start)
+            self._console_within(timeout_seconds - (time.monotonic() - began), close=True)
+
+    def _console_within(self, seconds: float, *, close: bool = False) -> bool:
+        console = self.pipeline.console
+        if console is None:
+            return True
+        return console.close(seconds) if close else console.flush(seconds)
 
     @property
     def _other_flushes(self) -> list[Step]:

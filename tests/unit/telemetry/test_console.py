@@ -9,23 +9,33 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import StatusCode, set_span_in_context
 
-from weaver_ai.telemetry.console import Console, ConsoleLogs, ConsoleSpans, log_lines
+from weaver_ai.telemetry.console import ConsoleLogs, ConsoleSpans, log_lines
+from weaver_ai.telemetry.terminal import Console
 
 SECOND = 1_000_000_000
 
 
-def tracer(stream: io.StringIO, *, colour: bool = False, minimal: bool = False, **options: Any) -> Any:
+class Screen(io.StringIO):
+    """What a console writes to, with that console."""
+
+    def __init__(self, *, colour: bool = False) -> None:
+        super().__init__()
+        self.console = Console(self, colour=colour)
+
+
+def tracer(stream: Screen, *, minimal: bool = False, **options: Any) -> Any:
     provider = TracerProvider(shutdown_on_exit=False, **options)
-    provider.add_span_processor(ConsoleSpans(Console(stream, colour=colour), minimal=minimal))
+    provider.add_span_processor(ConsoleSpans(stream.console, minimal=minimal))
     return provider.get_tracer("test")
 
 
-def written(stream: io.StringIO) -> list[str]:
+def written(stream: Screen) -> list[str]:
+    assert stream.console.flush(30.0)
     return re.sub(r"(?m)^\d\d:\d\d:\d\d\.\d{3}", "<clock>", stream.getvalue()).splitlines()
 
 
 def test_a_trace_is_a_tree_in_the_order_of_starts() -> None:
-    stream = io.StringIO()
+    stream = Screen()
     tracer_ = tracer(stream)
     root = tracer_.start_span("POST /v1/run", start_time=0, attributes={"http.response.status_code": 200})
     below = set_span_in_context(root)
@@ -48,7 +58,7 @@ def test_a_trace_is_a_tree_in_the_order_of_starts() -> None:
 
 
 def test_what_an_answer_cost_that_broke_off_is_a_part() -> None:
-    stream = io.StringIO()
+    stream = Screen()
     usage = {"gen_ai.usage.input_tokens": 5, "gen_ai.usage.output_tokens": 1, "operation.cost": 0.00012}
     chat = tracer(stream).start_span("chat m", start_time=0, attributes={**usage, "error.type": "provider-unreachable"})
     chat.set_status(StatusCode.ERROR)
@@ -57,7 +67,7 @@ def test_what_an_answer_cost_that_broke_off_is_a_part() -> None:
 
 
 def test_what_ends_after_its_root_comes_by_itself() -> None:
-    stream = io.StringIO()
+    stream = Screen()
     tracer_ = tracer(stream)
     root = tracer_.start_span("root", start_time=0)
     late = tracer_.start_span("late", set_span_in_context(root), start_time=0)
@@ -66,17 +76,43 @@ def test_what_ends_after_its_root_comes_by_itself() -> None:
     assert written(stream) == ["<clock> root  1.00 s", "<clock> late  2.00 s"]
 
 
+def test_what_begins_below_one_that_outlived_its_root_is_written_with_it() -> None:
+    stream = Screen()
+    console = ConsoleSpans(stream.console)
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(console)
+    tracer_ = provider.get_tracer("test")
+    for _ in range(3):
+        root = tracer_.start_span("request", start_time=0)
+        task = tracer_.start_span("task", set_span_in_context(root), start_time=0)
+        early = tracer_.start_span("early", set_span_in_context(task), start_time=0)
+        root.end(SECOND)
+        early.end(SECOND)
+        step = tracer_.start_span("step", set_span_in_context(task), start_time=SECOND)
+        tracer_.start_span("deep", set_span_in_context(step), start_time=SECOND).end(2 * SECOND)
+        step.end(2 * SECOND)
+        task.end(3 * SECOND)
+    assert written(stream) == 3 * [
+        "<clock> request  1.00 s",
+        "<clock> early  1.00 s",
+        "<clock> task  3.00 s",
+        "             └─ step  1.00 s",
+        "                └─ deep  1.00 s",
+    ]
+    assert (console._ended, console._first) == ({}, {})
+
+
 def test_colours() -> None:
-    stream = io.StringIO()
-    span = tracer(stream, colour=True).start_span("x", start_time=0)
+    stream = Screen(colour=True)
+    span = tracer(stream).start_span("x", start_time=0)
     span.set_status(StatusCode.ERROR)
     span.end(SECOND)
-    _, _, line = stream.getvalue().partition("\x1b[0m ")
-    assert line == "\x1b[31mx\x1b[0m  \x1b[36m1.00 s\x1b[0m  \x1b[31merror\x1b[0m\n"
+    (whole,) = written(stream)
+    assert whole.partition("\x1b[0m ")[2] == "\x1b[31mx\x1b[0m  \x1b[36m1.00 s\x1b[0m  \x1b[31merror\x1b[0m"
 
 
 def test_minimal_shows_failed_spans_only_with_their_trace() -> None:
-    stream = io.StringIO()
+    stream = Screen()
     tracer_ = tracer(stream, minimal=True)
     tracer_.start_span("fine").end()
     span = tracer_.start_span("broken", start_time=0)
@@ -88,13 +124,13 @@ def test_minimal_shows_failed_spans_only_with_their_trace() -> None:
 
 
 def test_unsampled_spans_leave_nothing_behind() -> None:
-    stream = io.StringIO()
+    stream = Screen()
     tracer(stream, sampler=ALWAYS_OFF).start_span("x").end()
-    assert stream.getvalue() == ""
+    assert written(stream) == []
 
 
 def test_a_long_trace_is_bounded() -> None:
-    stream = io.StringIO()
+    stream = Screen()
     tracer_ = tracer(stream)
     root = tracer_.start_span("root")
     for number in range(1000):
@@ -104,13 +140,13 @@ def test_a_long_trace_is_bounded() -> None:
 
 
 def test_names_cannot_drive_the_terminal() -> None:
-    stream = io.StringIO()
+    stream = Screen()
     tracer(stream).start_span("evil\x1b[2J\rname" + "x" * 500, start_time=0).end(SECOND)
     assert written(stream) == [f"<clock> evil [2J name{'x' * 106}…  1.00 s"]
 
 
 def test_a_stream_that_is_gone_costs_nothing() -> None:
-    stream = io.StringIO()
+    stream = Screen()
     tracer_ = tracer(stream)
     stream.close()
     tracer_.start_span("x").end()
@@ -147,9 +183,9 @@ def test_levels_have_colours() -> None:
 
 
 def test_minimal_logs_begin_with_warnings() -> None:
-    stream = io.StringIO()
+    stream = Screen()
     provider = LoggerProvider(shutdown_on_exit=False)
-    provider.add_log_record_processor(ConsoleLogs(Console(stream, colour=False), minimal=True))
+    provider.add_log_record_processor(ConsoleLogs(stream.console, minimal=True))
     logger = provider.get_logger("x")
     for number, text in ((SeverityNumber.INFO, "INFO"), (SeverityNumber.WARN, "WARN"), (SeverityNumber.ERROR, "ERROR")):
         logger.emit(severity_number=number, severity_text=text, body=text.lower(), timestamp=SECOND)

@@ -141,6 +141,8 @@ def test_a_console_that_is_asked_for_is_there_in_production_too(
     tracer.shutdown()
     logger.shutdown()
     meter.shutdown()
+    assert pipeline.console is not None
+    assert pipeline.console.flush(30.0)
     report = capsys.readouterr().err
     assert ([word for word in ("hello", "work") if word in report], '"counted"' in report) == written
 
