@@ -77,6 +77,7 @@ def create_app(
         concurrency=settings.task_concurrency,
         queue_size=settings.task_queue_size,
         ttl_seconds=settings.task_ttl_seconds,
+        max_bytes=settings.task_memory_mb * 1_000_000,
         unwind_seconds=budget.unwind,
     )
     redis = _redis_check(settings, own)

@@ -54,7 +54,10 @@ class EmbeddedEngine:
         queue_size: tasks that may wait, for a place or for their time.
         ttl_seconds: how long a finished task can be read. One with an idempotency key stays for 24 hours at least.
         max_finished: finished tasks that are kept at most; the oldest go first. Those whose idempotency key is
-            still honoured don't count, and don't go: beyond this number the oldest of them give up their events.
+            still honoured don't count, and don't go.
+        max_whole: finished tasks that are kept with all their events; older ones have their last only.
+        max_bytes: what tasks may hold of memory, roughly. Beyond it the oldest finished ones go, and where that isn't
+            enough, for those that wait, run or have an idempotency key stay, new ones are refused.
         max_keys: idempotency keys that are honoured at the same time; a new one beyond them is refused.
         max_events: events kept of a task; the oldest go first.
         unwind_seconds: how long a cancelled task has until nobody waits for it any more.
@@ -73,6 +76,8 @@ class EmbeddedEngine:
         queue_size: int = 1000,
         ttl_seconds: float = 86_400.0,
         max_finished: int = 10_000,
+        max_whole: int = 200,
+        max_bytes: int = 2**28,
         max_keys: int = 100_000,
         max_events: int = 1_000,
         unwind_seconds: float = 5.0,
@@ -91,7 +96,12 @@ class EmbeddedEngine:
         self._draining = False
         self._drain: asyncio.Task[DrainReport] | None = None
         self._entries = Entries(
-            ttl_seconds=ttl_seconds, max_finished=max_finished, max_keys=max_keys, clock=self._clock
+            ttl_seconds=ttl_seconds,
+            max_finished=max_finished,
+            max_whole=max_whole,
+            max_keys=max_keys,
+            max_bytes=max_bytes,
+            clock=self._clock,
         )
         self._lines = Lines(lambda capability: self._policy(capability).concurrency)
         self._scheduled: dict[str, Entry] = {}
@@ -182,6 +192,12 @@ class EmbeddedEngine:
             raise EngineUnavailable("the task engine hasn't started", retry_after=1.0)
         if self._waiting() >= self._queue_size:
             raise QueueFull(f"{self._queue_size} tasks are waiting already", retry_after=self._wait_estimate())
+        if not self._entries.takes_more:
+            raise QueueFull(
+                f"tasks hold {self._entries.held_bytes / 1e6:.0f} MB of memory, and no more may be taken",
+                hint="tasks that wait, and those whose idempotency keys are honoured, stay; WEAVER_TASK_MEMORY_MB",
+                retry_after=self._wait_estimate() if self._waiting() else 60.0,
+            )
         if request.idempotency_key is not None and not self._entries.takes_keys:
             raise QueueFull(
                 f"{self._entries.max_keys} idempotency keys are in use already",

@@ -7,6 +7,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
 
 from pydantic import JsonValue
 
@@ -15,8 +16,12 @@ from weaver_ai.tasks.event_log import EventLog
 from weaver_ai.tasks.payloads import IDEMPOTENCY_SECONDS
 from weaver_ai.tasks.record import TaskError, TaskRecord
 from weaver_ai.tasks.schedule import Spent
+from weaver_ai.tasks.size import size_of
 
 __all__ = ["Entries", "Entry"]
+
+_BARE: Final = 4_400
+"""Bytes of a task without its payloads and events: the record, the entry, an empty log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,31 +47,65 @@ class Entry:
     began: float | None = None
     key_expires: float | None = None
     expires: float = math.inf
+    size: int = 0
+
+    def weighed(self) -> int:
+        """The bytes of memory that it holds, roughly."""
+        record = self.record
+        payloads = (record.input, record.metadata, record.result)
+        return _BARE + sum(map(size_of, payloads)) + (self.events.size if record.finished else 0)
 
 
 class Entries:
-    """Tasks by their id and by their idempotency key; the finished ones for a time, and not more than so many.
+    """Tasks by their id and by their idempotency key; the finished ones for a time, and as far as memory goes.
 
     Args:
         ttl_seconds: how long a finished task is kept. One with an idempotency key stays for 24 hours at least.
         max_finished: finished tasks that are kept at most; the oldest go first. Those whose idempotency key is
-            still honoured don't count, and don't go: beyond this number the oldest of them give up their events.
+            still honoured don't count, and don't go.
+        max_whole: finished tasks that are kept with all their events; older ones have their last only.
         max_keys: idempotency keys that are honoured at the same time.
+        max_bytes: what all of them may hold of memory, roughly. Beyond it the oldest finished ones give up their
+            events, then go, all but the latest; what waits, runs, or has a key that is honoured stays.
         clock: seconds, monotonic.
 
     Attributes:
         by_id: every task that is kept.
     """
 
-    def __init__(self, *, ttl_seconds: float, max_finished: int, max_keys: int, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        *,
+        ttl_seconds: float,
+        max_finished: int,
+        max_whole: int,
+        max_keys: int,
+        max_bytes: int,
+        clock: Callable[[], float],
+    ) -> None:
         self.by_id: dict[str, Entry] = {}
         self.max_keys = max_keys
         self._ttl_seconds = ttl_seconds
         self._max_finished = max_finished
+        self._max_whole = max_whole
+        self._max_bytes = max_bytes
         self._clock = clock
+        self._bytes = 0
+        self._kept_bytes = 0  # of those in _kept
         self._keys: OrderedDict[str, _Key] = OrderedDict()
         self._kept: OrderedDict[str, Entry] = OrderedDict()  # finished, without a key that is still honoured
-        self._keyed: OrderedDict[str, Entry] = OrderedDict()  # finished, with one, and with all their events
+        self._whole: OrderedDict[str, Entry] = OrderedDict()  # finished, with all their events
+
+    @property
+    def held_bytes(self) -> int:
+        """What the tasks hold that stay whatever else comes."""
+        self._expire()
+        return self._bytes - self._kept_bytes
+
+    @property
+    def takes_more(self) -> bool:
+        """Whether there is memory for one more task."""
+        return self.held_bytes < self._max_bytes
 
     @property
     def takes_keys(self) -> bool:
@@ -79,9 +118,11 @@ class Entries:
         self._expire()
         record = entry.record
         self.by_id[record.id] = entry
+        self._weigh(entry)
         if record.idempotency_key is not None:
             entry.key_expires = self._clock() + IDEMPOTENCY_SECONDS
             self._keys[record.idempotency_key] = _Key(fingerprint, record.id, entry.key_expires)
+        self._make_room()
 
     def find(self, task_id: str) -> Entry | None:
         """The task, None if there is none or its time is over."""
@@ -101,17 +142,39 @@ class Entries:
     def ended(self, entry: Entry) -> None:
         """From now on the task is kept for a time only."""
         entry.expires = self._clock() + self._ttl_seconds
+        self._weigh(entry)
+        self._whole[entry.record.id] = entry
         if entry.key_expires is None:
             self._keep(entry)
-            return
-        self._keyed[entry.record.id] = entry
-        while len(self._keyed) > self._max_finished:
-            self._keyed.popitem(last=False)[1].events.shrink()
+        self._make_room()
 
     def _keep(self, entry: Entry) -> None:
         self._kept[entry.record.id] = entry
+        self._kept_bytes += entry.size
         while len(self._kept) > self._max_finished:
-            del self.by_id[self._kept.popitem(last=False)[0]]
+            self._forget_oldest()
+
+    def _make_room(self) -> None:
+        while self._whole and (len(self._whole) > self._max_whole or self._bytes > self._max_bytes):
+            _, oldest = self._whole.popitem(last=False)
+            oldest.events.shrink()
+            self._weigh(oldest)
+        while len(self._kept) > 1 and self._bytes > self._max_bytes:
+            self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        task_id, entry = self._kept.popitem(last=False)
+        del self.by_id[task_id]
+        self._whole.pop(task_id, None)
+        self._bytes -= entry.size
+        self._kept_bytes -= entry.size
+
+    def _weigh(self, entry: Entry) -> None:
+        more = entry.weighed() - entry.size
+        entry.size += more
+        self._bytes += more
+        if entry.record.id in self._kept:
+            self._kept_bytes += more
 
     def _expire(self) -> None:
         now = self._clock()
@@ -119,7 +182,6 @@ class Entries:
             entry = self.by_id[self._keys.popitem(last=False)[1].task_id]
             entry.key_expires = None
             if entry.record.finished:
-                self._keyed.pop(entry.record.id, None)
                 self._keep(entry)
         while self._kept and next(iter(self._kept.values())).expires <= now:
-            del self.by_id[self._kept.popitem(last=False)[0]]
+            self._forget_oldest()

@@ -6,20 +6,36 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import UTC, datetime
+from typing import Final
 
 from pydantic import JsonValue
 
 from weaver_ai.errors import InvalidInput
 from weaver_ai.tasks.record import TaskEvent
+from weaver_ai.tasks.size import size_of
 
 __all__ = ["EventLog", "not_yet"]
 
+_BARE: Final = 240
+"""Bytes of an event without data: itself, its id and its time."""
+
 
 class EventLog:
-    """The latest events of one task; readers wait for the next without polling."""
+    """The latest events of one task; readers wait for the next without polling.
 
-    def __init__(self, limit: int) -> None:
-        self._kept: deque[TaskEvent] = deque(maxlen=limit)
+    Args:
+        limit: events that are kept at most; the oldest go first.
+        max_bytes: what they may hold of memory, roughly; beside the latest, which is kept however large it is.
+
+    Attributes:
+        size: the bytes that the kept ones hold, roughly.
+    """
+
+    def __init__(self, limit: int, max_bytes: int = 2**22) -> None:
+        self.size = 0
+        self._limit = limit
+        self._max_bytes = max_bytes
+        self._kept: deque[TaskEvent] = deque()
         self._count = 0
         self._ended = False
         self._news = asyncio.Event()
@@ -28,14 +44,20 @@ class EventLog:
         if self._ended:
             return
         self._count += 1
-        self._kept.append(TaskEvent(id=str(self._count), type=kind, time=datetime.now(UTC), data=dict(data)))
+        event = TaskEvent(id=str(self._count), type=kind, time=datetime.now(UTC), data=dict(data))
+        self._kept.append(event)
+        self.size += _size_of(event)
+        while len(self._kept) > 1 and (len(self._kept) > self._limit or self.size > self._max_bytes):
+            self.size -= _size_of(self._kept.popleft())
         self._ended = last
         self._news.set()
         self._news = asyncio.Event()
 
     def shrink(self) -> None:
         """Keep the last event only."""
-        self._kept = deque([self._kept[-1]], maxlen=1)
+        last = self._kept[-1]
+        self._kept = deque([last])
+        self.size = _size_of(last)
 
     async def read(self, position: int) -> AsyncIterator[TaskEvent]:
         if position > self._count:
@@ -58,6 +80,10 @@ class EventLog:
                 id=str(dropped), type="events.dropped", time=kept[0].time, data={"count": dropped - position}
             )
         yield from (event for event in kept if int(event.id) > position)
+
+
+def _size_of(event: TaskEvent) -> int:
+    return _BARE + size_of(event.data)
 
 
 def not_yet(count: int) -> InvalidInput:
