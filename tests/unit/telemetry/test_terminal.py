@@ -130,7 +130,7 @@ print("ended")
     read, write = os.pipe()
     try:
         done = subprocess.run(
-            [sys.executable, "-W", "error::ResourceWarning", "-c", code],
+            [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code],
             stdout=subprocess.PIPE,
             stderr=write,
             timeout=60,
