@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Sequence
+from typing import Annotated
 
+from fastapi import Depends, Request
 from pydantic import SecretStr
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -12,25 +14,32 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from weaver_ai.gateway.problems import ProblemResponse, problem_of
 
-__all__ = ["OPEN_PATHS", "BearerAuth"]
+__all__ = ["GUARDED_PATHS", "OPEN_PATHS", "BearerAuth", "IsStranger"]
 
-OPEN_PATHS = frozenset({"/", "/health", "/ready", "/docs", "/docs/oauth2-redirect", "/openapi.json"})
+GUARDED_PATHS = frozenset({"/", "/health"})
+"""What needs no key, and tells more to who has one."""
+
+OPEN_PATHS = GUARDED_PATHS | {"/ready", "/docs", "/openapi.json"}
 """What needs no key: the probes, and what says how to use the rest."""
 
 
+_STRANGER = "sent_no_key"
+
+
 class BearerAuth:
-    """ASGI middleware: 401 without one of `keys`, before the body is read."""
+    """ASGI middleware: 401 without one of `keys`, before the body is read; open paths are told that there was none."""
 
     def __init__(self, app: ASGIApp, *, keys: Sequence[SecretStr]) -> None:
         self._app = app
         self._keys = [key.get_secret_value().encode() for key in keys]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in OPEN_PATHS:
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         refusal = self._refusal(Headers(scope=scope).get("authorization"))
-        if refusal is None:
+        if refusal is None or scope["path"] in OPEN_PATHS:
+            scope["state"] = {**scope.get("state", {}), _STRANGER: refusal is not None}
             await self._app(scope, receive, send)
             return
         await ProblemResponse(problem_of(refusal, scope))(scope, receive, send)
@@ -49,3 +58,11 @@ class BearerAuth:
 
 def _unauthenticated(detail: str, challenge: str) -> HTTPException:
     return HTTPException(401, detail, headers={"www-authenticate": challenge})
+
+
+def _is_stranger(request: Request) -> bool:
+    return bool(request.scope.get("state", {}).get(_STRANGER, False))
+
+
+IsStranger = Annotated[bool, Depends(_is_stranger)]
+"""Whether keys are set and the request has none of them."""

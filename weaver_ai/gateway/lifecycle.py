@@ -7,9 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal, TypeAlias
 
+from starlette.exceptions import HTTPException
+
 from weaver_ai.errors import Draining
 
 __all__ = ["Lifecycle", "Phase", "shutting_down"]
+
+_NOT_STARTED = (
+    "this gateway hasn't started: its server, or the application that it is mounted in, must run its lifespan"
+)
 
 Phase: TypeAlias = Literal["starting", "serving", "draining", "stopped"]
 
@@ -41,7 +47,10 @@ class Lifecycle:
 
         Raises:
             Draining: with the seconds after which another process may have taken over.
+            HTTPException: 503, when it hasn't started, and perhaps never will.
         """
+        if self.phase == "starting":
+            raise HTTPException(503, _NOT_STARTED, headers={"retry-after": "1"})
         if self.phase in ("draining", "stopped"):
             raise shutting_down()
 

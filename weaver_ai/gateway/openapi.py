@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
-from weaver_ai.gateway.auth import OPEN_PATHS
+from weaver_ai.gateway.auth import GUARDED_PATHS, OPEN_PATHS
 from weaver_ai.gateway.limits import EVENT_STREAM
 from weaver_ai.gateway.openai_schemas import ChatCompletion
 from weaver_ai.gateway.problems import MEDIA_TYPE, OpenAIError, Problem, openai_type, type_uri
@@ -143,6 +143,8 @@ def _document(app: FastAPI, *, authenticated: bool) -> dict[str, Any]:
     for path, operations in document["paths"].items():
         for operation in operations.values():
             _complete(operation, authenticated=authenticated and path not in OPEN_PATHS)
+            if authenticated and path in GUARDED_PATHS:
+                operation["security"] = [{}, {"bearer": []}]
     if authenticated:
         components["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
     return document

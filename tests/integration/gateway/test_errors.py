@@ -250,7 +250,20 @@ def test_keys(serve: Serve, key: SecretStr) -> None:
     document = gateway.client.get("/openapi.json").json()
     assert document["paths"]["/v1/agents"]["get"]["security"] == [{"bearer": []}]
     assert "401" in document["paths"]["/v1/agents"]["get"]["responses"]
-    assert "security" not in document["paths"]["/health"]["get"]
+    assert document["paths"]["/health"]["get"]["security"] == [{}, {"bearer": []}]
+    assert "security" not in document["paths"]["/ready"]["get"]
+
+
+def test_who_has_no_key_is_told_how_it_is_and_no_names(serve: Serve, key: SecretStr) -> None:
+    gateway = serve(api_keys=(key,))
+    known = {"authorization": f"Bearer {key.get_secret_value()}"}
+    for headers in ({}, {"authorization": "Bearer another"}):
+        index, health = (gateway.client.get(path, headers=headers).json() for path in ("/", "/health"))
+        assert (index["agents"], index["workflows"], index["links"]["documentation"]) == ([], [], "/docs")
+        assert (health["status"], health["agent"], health["components"]) == ("healthy", "ok", {})
+    index, health = (gateway.client.get(path, headers=known).json() for path in ("/", "/health"))
+    assert (index["agents"], index["workflows"]) == (["echo"], ["hold", "fail", "sum"])
+    assert health["components"]["engine"]["state"] == "ok"
 
 
 def test_a_run_that_takes_too_long(serve: Serve) -> None:

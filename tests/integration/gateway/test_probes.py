@@ -69,9 +69,17 @@ async def test_before_the_lifespan_it_is_not_ready(desk: Any) -> None:
     app = create_app(make_settings(), desk.weaver)
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://gateway") as client:
         ready = await client.get("/ready")
-        refused = await client.post("/v1/tasks", json={"capability": "sum", "input": [1]})
+        refused = [
+            await client.post("/v1/tasks", json={"capability": "sum", "input": [1]}),
+            await client.post("/v1/workflows/sum/run", json={"input": [1]}),
+            await client.post(
+                "/v1/chat/completions", json={"model": "echo", "messages": [{"role": "user", "content": "hi"}]}
+            ),
+        ]
     assert (ready.status_code, ready.json()["ready"]) == (503, False)
-    assert (refused.status_code, refused.json()["type"]) == (503, "urn:weaver:problem:engine-unavailable")
+    for each in refused:
+        assert (each.status_code, each.json()["type"]) == (503, "urn:weaver:problem:unavailable")
+        assert each.json()["detail"].startswith("this gateway hasn't started: its server")
 
 
 async def test_a_lifespan_drains_what_still_runs_when_no_signal_came(desk: Any) -> None:

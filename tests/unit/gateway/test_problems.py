@@ -219,5 +219,6 @@ def test_the_documentation_lists_every_problem_with_its_status() -> None:
     by_http = {"malformed-json", "unauthenticated", "not-found", "method-not-allowed", "not-acceptable"} | {
         "body-too-large",
         "unsupported-media-type",
+        "unavailable",
     }
     assert documented.keys() == STATUSES.keys() - at_start | by_http

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 
 from weaver_ai import __version__
+from weaver_ai.gateway.auth import IsStranger
 from weaver_ai.gateway.health import is_degraded, providers_of, survey
 from weaver_ai.gateway.schemas import Health, Ready
 from weaver_ai.gateway.service import CurrentService
@@ -16,8 +17,11 @@ router = APIRouter(tags=["probes"])
 
 @router.head("/health", include_in_schema=False)
 @router.get("/health", operation_id="health", summary="Liveness")
-async def health(service: CurrentService) -> Health:
-    """How each part is. A degraded service still answers 200: restarting it would mend nothing."""
+async def health(service: CurrentService, stranger: IsStranger) -> Health:
+    """How each part is. A degraded service still answers 200: restarting it would mend nothing.
+
+    Where keys are set, only who has one is told of the parts.
+    """
     components = {**await survey(service.checks), **providers_of(service.runner.providers())}
     agent_ready = service.agent_ready
     return Health(
@@ -26,7 +30,7 @@ async def health(service: CurrentService) -> Health:
         version=__version__,
         telemetry_enabled=service.telemetry.enabled,
         agent="ok" if agent_ready else "missing",
-        components=components,
+        components={} if stranger else components,
     )
 
 

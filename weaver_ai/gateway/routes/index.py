@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from weaver_ai import __version__
+from weaver_ai.gateway.auth import IsStranger
 from weaver_ai.gateway.schemas import Index
 from weaver_ai.gateway.service import CurrentService
 
@@ -25,12 +26,12 @@ LINKS = {
 
 @router.head("/", include_in_schema=False)
 @router.get("/", operation_id="index", summary="What is here")
-async def index(service: CurrentService) -> Index:
-    """The agents and workflows of this gateway, and where to go on."""
+async def index(service: CurrentService, stranger: IsStranger) -> Index:
+    """The agents and workflows of this gateway, and where to go on. Where keys are set, names are for who has one."""
     return Index(
         service=service.telemetry.service_name,
         version=__version__,
-        agents=list(service.weaver.agents),
-        workflows=list(service.weaver.workflows),
+        agents=[] if stranger else list(service.weaver.agents),
+        workflows=[] if stranger else list(service.weaver.workflows),
         links=LINKS,
     )
