@@ -9,19 +9,21 @@ from weaver_ai.spans.query import Condition, SpanPattern
 from weaver_ai.spans.tree import Forest, Key
 from weaver_ai.spans.values import show
 
-__all__ = ["LinkedTo", "Parent", "Target", "Within"]
+__all__ = ["LinkedTo", "Parent", "Target", "Within", "described", "is_target"]
 
 Target: TypeAlias = SpanPattern | Key
 """Another span: one that matches, or this very one."""
 
 
-def _is(target: Target, position: int, forest: Forest) -> bool:
+def is_target(target: Target, position: int, forest: Forest) -> bool:
+    """Whether the span at the position is meant."""
     if isinstance(target, SpanPattern):
         return target.matches(position, forest)
     return forest.position(target) == position
 
 
-def _described(target: Target) -> str:
+def described(target: Target) -> str:
+    """As the test wrote it, as nearly as is known."""
     if isinstance(target, SpanPattern):
         return target.asked() if len(target.conditions) == 1 else repr(target)
     return f"the span {target[1]}"
@@ -34,14 +36,14 @@ class Parent(Condition):
     __slots__ = ("_target",)
 
     def __init__(self, target: Target | None) -> None:
-        super().__init__("parent", "None" if target is None else _described(target))
+        super().__init__("parent", "None" if target is None else described(target))
         self._target = target
 
     def holds(self, position: int, forest: Forest) -> bool:
         parent = forest.parent(position)
         if parent is None or self._target is None:
             return parent is None and self._target is None and not forest.is_orphan(position)
-        return _is(self._target, parent, forest)
+        return is_target(self._target, parent, forest)
 
     def was(self, position: int, forest: Forest) -> str:
         parent = forest.parent(position)
@@ -57,11 +59,11 @@ class Within(Condition):
     __slots__ = ("_target",)
 
     def __init__(self, target: Target) -> None:
-        super().__init__("within", _described(target))
+        super().__init__("within", described(target))
         self._target = target
 
     def holds(self, position: int, forest: Forest) -> bool:
-        return any(_is(self._target, above, forest) for above in forest.ancestors(position))
+        return any(is_target(self._target, above, forest) for above in forest.ancestors(position))
 
     def was(self, position: int, forest: Forest) -> str:
         above = [show(forest.spans[place].name) for place in forest.ancestors(position)]
@@ -81,7 +83,7 @@ class LinkedTo(Condition):
     __slots__ = ("_target",)
 
     def __init__(self, target: Target) -> None:
-        super().__init__("link", _described(target))
+        super().__init__("link", described(target))
         self._target = target
 
     def holds(self, position: int, forest: Forest) -> bool:
@@ -89,7 +91,7 @@ class LinkedTo(Condition):
         if not isinstance(self._target, SpanPattern):
             return self._target in [(link.trace_id, link.span_id) for link in links]
         ends = [forest.position((link.trace_id, link.span_id)) for link in links]
-        return any(end is not None and _is(self._target, end, forest) for end in ends)
+        return any(end is not None and is_target(self._target, end, forest) for end in ends)
 
     def was(self, position: int, forest: Forest) -> str:
         links = forest.spans[position].links

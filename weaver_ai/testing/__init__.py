@@ -1,17 +1,35 @@
 """What a test asks a trace.
 
-The fixture `spans` (a `Spans`) has the verbs; what is here says which spans are meant.
+The fixtures `spans`, `logs` and `metrics` (a `Spans`, a `Logs`, a `Metrics`) have the verbs; what is here says which
+spans, logs and series are meant, and names the types.
 """
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
 
 from weaver_ai.spans.query import SpanPattern
 from weaver_ai.spans.values import absent, contains
 from weaver_ai.testing.asserting.expect import Selection, SpanView, Trace
 from weaver_ai.testing.asserting.explain import ExpectationFailed
 from weaver_ai.testing.asserting.match import any_order, at_least, at_most, event, span, times, tree
+from weaver_ai.testing.logs_asked import Log, LogPattern, log
+from weaver_ai.testing.metrics_asked import Metric, MetricPattern, metric
 from weaver_ai.testing.spans import Spans
+
+if TYPE_CHECKING:
+    from weaver_ai.testing.logs import Logs
+    from weaver_ai.testing.metrics import Metrics
 
 __all__ = [
     "ExpectationFailed",
+    "Log",
+    "LogPattern",
+    "Logs",
+    "Metric",
+    "MetricPattern",
+    "Metrics",
     "Selection",
     "SpanPattern",
     "SpanView",
@@ -23,7 +41,17 @@ __all__ = [
     "at_most",
     "contains",
     "event",
+    "log",
+    "metric",
     "span",
     "times",
     "tree",
 ]
+
+_LOADED_WHEN_USED: Final = {"Logs": "weaver_ai.testing.logs", "Metrics": "weaver_ai.testing.metrics"}
+
+
+def __getattr__(name: str) -> object:
+    if name in _LOADED_WHEN_USED:  # Metrics comes with the SDK
+        return getattr(import_module(_LOADED_WHEN_USED[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

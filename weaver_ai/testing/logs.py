@@ -2,74 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict, Unpack, final, get_args
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeAlias, Unpack, final
 
 from weaver_ai.spans import Scope, Span
-from weaver_ai.spans.values import MISSING, show
-from weaver_ai.testing.asserting.keywords import known, one_of
+from weaver_ai.spans.growing import Growing
+from weaver_ai.spans.tree import Forest
+from weaver_ai.spans.values import show
+from weaver_ai.testing.asserting.match import Expected
 from weaver_ai.testing.asserting.promises import Promise, Promises
-from weaver_ai.testing.asserting.signals import (
-    Condition,
-    Eventually,
-    Signal,
-    Text,
-    Waiting,
-    conditions_on_attributes,
-    text,
-)
-from weaver_ai.testing.capture.recording import Recording
+from weaver_ai.testing.asserting.signal_patterns import Asked, Text
+from weaver_ai.testing.asserting.signals import Eventually, Signal, Waiting
+from weaver_ai.testing.logs_asked import Conditions, Log, LogPattern, Severity, log, pattern_of, severity_of
+from weaver_ai.testing.logs_elsewhere import elsewhere
 
 if TYPE_CHECKING:
     from opentelemetry.sdk._logs import ReadWriteLogRecord
 
     from weaver_ai.receiver.logs import LogRecord
+    from weaver_ai.testing.capture.recording import Recording
 
-__all__ = ["Conditions", "Log", "Logs", "LogsEventually", "LogsWaiting", "Severity", "lines_of"]
-
-Severity: TypeAlias = Literal["unspecified", "trace", "debug", "info", "warn", "error", "fatal"]
-
-_SEVERITIES: Sequence[Severity] = ("trace", "debug", "info", "warn", "error", "fatal")
-
-
-class Conditions(TypedDict, total=False):
-    """The conditions that every verb takes besides `body` and `attributes`."""
-
-    severity: Severity | None
-    event_name: str | None
-    span: Text | None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Log:
-    """One log record. Equal only to itself.
-
-    Attributes:
-        severity: the name of the range that `severity_number` lies in (logs data model, SeverityNumber).
-        time: nanoseconds since the epoch; when it was observed, if it doesn't say when it happened.
-        span: the span of this test in which it was written, as it is now; None if it was written in none.
-    """
-
-    body: object
-    severity: Severity = "unspecified"
-    severity_number: int = 0
-    attributes: Mapping[str, object] = field(default_factory=dict)
-    event_name: str | None = None
-    time: int = 0
-    scope: Scope = field(default_factory=Scope)
-    trace_id: str | None = None
-    span_id: str | None = None
-    span: Span | None = None
+__all__ = ["Conditions", "Log", "LogPattern", "Logs", "LogsEventually", "LogsWaiting", "Severity", "lines_of", "log"]
 
 
 @final
 class Logs(Signal[Log]):
     """What the code under test logged through OpenTelemetry, whichever provider it went to, and what other
-    processes sent to `otlp`.
+    processes sent to `otlp`; in the order in which it was written.
 
-    Every verb takes the same conditions. `body` and `span` (the name of the span it was written in): exact,
-    `*` for any run of characters, a compiled regex, or a predicate. `attributes`: as for spans.
+    Every verb takes the same question: a body (exact, `*` for any run of characters, a compiled regex, or a
+    predicate) or a `log(...)`, a mapping of attributes, as for spans, and conditions by keyword. See `Conditions`.
 
     Example:
         >>> logs.one("refund *", {"order": 7}, severity="warn", span="execute_tool refund")
@@ -80,46 +43,84 @@ class Logs(Signal[Log]):
     def __init__(self, recording: Recording, *, promises: Promises | None = None) -> None:
         super().__init__(recording.subscribe_to_all, promises)
         self._recording = recording
+        self._growing = Growing()
+        self._forest = Forest(())
+        self._known: list[Log] = []
+        self._began: tuple[_Moment, _Moment | None] | None = None
 
     def one(
-        self, body: Text | None = None, attributes: Mapping[str, object] | None = None, **conditions: Unpack[Conditions]
+        self,
+        body: Text | LogPattern | None = None,
+        attributes: Mapping[str, Expected] | None = None,
+        **conditions: Unpack[Conditions],
     ) -> Log:
         """The only log that is so; with none or several the test fails."""
         __tracebackhide__ = True
-        return self._one(_asked("one", body, attributes, conditions))
+        return self._one(pattern_of("one", body, attributes, conditions).conditions)
 
     def first(
-        self, body: Text | None = None, attributes: Mapping[str, object] | None = None, **conditions: Unpack[Conditions]
+        self,
+        body: Text | LogPattern | None = None,
+        attributes: Mapping[str, Expected] | None = None,
+        **conditions: Unpack[Conditions],
     ) -> Log:
         """The earliest of at least one."""
         __tracebackhide__ = True
-        return self._some(_asked("first", body, attributes, conditions))[0]
+        return self._some(pattern_of("first", body, attributes, conditions).conditions)[0]
 
     def some(
-        self, body: Text | None = None, attributes: Mapping[str, object] | None = None, **conditions: Unpack[Conditions]
+        self,
+        body: Text | LogPattern | None = None,
+        attributes: Mapping[str, Expected] | None = None,
+        **conditions: Unpack[Conditions],
     ) -> list[Log]:
         """At least one, in the order in which they were written."""
         __tracebackhide__ = True
-        return self._some(_asked("some", body, attributes, conditions))
+        return self._some(pattern_of("some", body, attributes, conditions).conditions)
 
     def all(
-        self, body: Text | None = None, attributes: Mapping[str, object] | None = None, **conditions: Unpack[Conditions]
+        self,
+        body: Text | LogPattern | None = None,
+        attributes: Mapping[str, Expected] | None = None,
+        **conditions: Unpack[Conditions],
     ) -> list[Log]:
         """Any number, in the order in which they were written."""
-        return self._find(_asked("all", body, attributes, conditions))
+        return self._find(pattern_of("all", body, attributes, conditions).conditions)
 
     def none(
-        self, body: Text | None = None, attributes: Mapping[str, object] | None = None, **conditions: Unpack[Conditions]
+        self,
+        body: Text | LogPattern | None = None,
+        attributes: Mapping[str, Expected] | None = None,
+        **conditions: Unpack[Conditions],
     ) -> None:
         """Fails if there is one."""
         __tracebackhide__ = True
-        self._none(_asked("none", body, attributes, conditions))
+        self._none(pattern_of("none", body, attributes, conditions).conditions)
 
     def count(
-        self, body: Text | None = None, attributes: Mapping[str, object] | None = None, **conditions: Unpack[Conditions]
+        self,
+        body: Text | LogPattern | None = None,
+        attributes: Mapping[str, Expected] | None = None,
+        **conditions: Unpack[Conditions],
     ) -> int:
         """How many there are."""
-        return len(self._find(_asked("count", body, attributes, conditions)))
+        return len(self._find(pattern_of("count", body, attributes, conditions).conditions))
+
+    def in_order(self, *bodies: Text | LogPattern) -> list[Log]:
+        """Logs that are so were written one after the other, with others in between or not."""
+        __tracebackhide__ = True
+        return self._in_order([step.conditions for step in _steps("in_order", bodies)])
+
+    @contextmanager
+    def scope(self) -> Iterator[Logs]:
+        """Only what is written inside: `with logs.scope() as act: ...; act.one("paid")`."""
+        inner = Logs(self._recording, promises=self._promises)
+        first = self._now()
+        inner._began = first, None
+        try:
+            yield inner
+        finally:
+            inner._began = first, self._now()
 
     @property
     def eventually(self) -> LogsEventually:
@@ -131,11 +132,76 @@ class Logs(Signal[Log]):
         """The verbs that wait, for tests without an event loop: `logs.wait.one("paid")`."""
         return LogsWaiting(self)
 
+    def _now(self) -> _Moment:
+        return len(self._recording.logs), self._recording.now()
+
     def _items(self) -> list[Log]:
-        return _logs(self._recording)
+        records = tuple(self._recording.logs)
+        if records or self._recording.remote.logs:
+            self._forest = self._growing.forest(self._recording.snapshot())
+        self._known = [*map(self._again, self._known, records), *map(self._read, records[len(self._known) :])]
+        return self._with_others(self._known)
+
+    def _with_others(self, own: list[Log]) -> list[Log]:
+        """Those of other processes too, and of all of them only what is in the scope."""
+        others = [self._arrived(record) for record in tuple(self._recording.remote.logs)]
+        if self._began is not None:
+            (first, began), last = self._began
+            own = own[first : last[0] if last else None]
+            others = [log for log in others if began <= log.time and (last is None or log.time < last[1])]
+        return sorted([*own, *others], key=lambda log: log.time) if others else list(own)
+
+    def _again(self, known: Log, record: ReadWriteLogRecord) -> Log:
+        """The log as it was read, unless its span has changed since."""
+        is_final = known.span_id is None or (known.span is not None and not known.span.is_open)
+        return known if is_final else self._read(record)
+
+    def _read(self, record: ReadWriteLogRecord) -> Log:
+        written, scope = record.log_record, record.instrumentation_scope
+        trace_id = f"{written.trace_id:032x}" if written.trace_id else None
+        span_id = f"{written.span_id:016x}" if written.span_id else None
+        number = written.severity_number.value if written.severity_number else 0
+        return Log(
+            body=written.body,
+            severity=severity_of(number),
+            severity_number=number,
+            attributes=dict(written.attributes or {}),
+            event_name=written.event_name,
+            time=written.timestamp or written.observed_timestamp or 0,
+            scope=Scope(scope.name, scope.version) if scope else Scope(),
+            trace_id=trace_id,
+            span_id=span_id,
+            span=self._span(trace_id, span_id),
+            _forest=self._seen,
+        )
+
+    def _arrived(self, record: LogRecord) -> Log:
+        return Log(
+            body=record.body,
+            severity=severity_of(record.severity),
+            severity_number=record.severity,
+            attributes=record.attributes,
+            event_name=record.event_name,
+            time=record.time,
+            scope=record.scope,
+            trace_id=record.trace_id,
+            span_id=record.span_id,
+            span=self._span(record.trace_id, record.span_id),
+            _forest=self._seen,
+        )
+
+    def _seen(self) -> Forest:
+        return self._forest
+
+    def _span(self, trace_id: str | None, span_id: str | None) -> Span | None:
+        position = self._forest.position((trace_id, span_id)) if trace_id and span_id else None
+        return None if position is None else self._forest.spans[position]
 
     def _line(self, item: Log) -> str:
         return _line(item)
+
+    def _why_empty(self, asked: Asked[Log]) -> Iterator[str]:
+        return elsewhere(self._recording, asked)
 
 
 @final
@@ -143,28 +209,44 @@ class LogsEventually(Eventually[Log]):
     """`await logs.eventually.one(...)`; `logs.eventually(timeout=30)` waits longer than five seconds."""
 
     def one(
-        self, body: Text | None = None, attributes: Mapping[str, object] | None = None, **conditions: Unpack[Conditions]
+        self,
+        body: Text | LogPattern | None = None,
+        attributes: Mapping[str, Expected] | None = None,
+        **conditions: Unpack[Conditions],
     ) -> Promise[Log]:
         """The log that is so, once it is written; fails at once when there are several."""
         __tracebackhide__ = True
-        asked = _asked("eventually.one", body, attributes, conditions)
-        return self._promise("one", asked, self._one(asked))
+        asked = pattern_of("eventually.one", body, attributes, conditions)
+        return self._promise("one", asked.asked(), self._one(asked.conditions))
 
     def first(
-        self, body: Text | None = None, attributes: Mapping[str, object] | None = None, **conditions: Unpack[Conditions]
+        self,
+        body: Text | LogPattern | None = None,
+        attributes: Mapping[str, Expected] | None = None,
+        **conditions: Unpack[Conditions],
     ) -> Promise[Log]:
         """The earliest that is so, as soon as there is one."""
         __tracebackhide__ = True
-        asked = _asked("eventually.first", body, attributes, conditions)
-        return self._promise("first", asked, self._first(asked))
+        asked = pattern_of("eventually.first", body, attributes, conditions)
+        return self._promise("first", asked.asked(), self._first(asked.conditions))
 
     def some(
-        self, body: Text | None = None, attributes: Mapping[str, object] | None = None, **conditions: Unpack[Conditions]
+        self,
+        body: Text | LogPattern | None = None,
+        attributes: Mapping[str, Expected] | None = None,
+        **conditions: Unpack[Conditions],
     ) -> Promise[list[Log]]:
         """Those that are so, as soon as there is one."""
         __tracebackhide__ = True
-        asked = _asked("eventually.some", body, attributes, conditions)
-        return self._promise("some", asked, self._some(asked))
+        asked = pattern_of("eventually.some", body, attributes, conditions)
+        return self._promise("some", asked.asked(), self._some(asked.conditions))
+
+    def in_order(self, *bodies: Text | LogPattern) -> Promise[list[Log]]:
+        """As `in_order`, once all of them are written."""
+        __tracebackhide__ = True
+        steps = _steps("eventually.in_order", bodies)
+        asked = ", ".join(step.asked() for step in steps)
+        return self._promise("in_order", asked, self._in_order([step.conditions for step in steps]))
 
 
 @final
@@ -172,39 +254,44 @@ class LogsWaiting(Waiting[Log]):
     """`logs.wait.one(...)`; `logs.wait(30)` waits longer than five seconds."""
 
     def one(
-        self, body: Text | None = None, attributes: Mapping[str, object] | None = None, **conditions: Unpack[Conditions]
+        self,
+        body: Text | LogPattern | None = None,
+        attributes: Mapping[str, Expected] | None = None,
+        **conditions: Unpack[Conditions],
     ) -> Log:
         """The log that is so, once it is written; fails at once when there are several."""
         __tracebackhide__ = True
-        return self._come(self._one(_asked("wait.one", body, attributes, conditions)))
+        return self._come(self._one(pattern_of("wait.one", body, attributes, conditions).conditions))
 
     def first(
-        self, body: Text | None = None, attributes: Mapping[str, object] | None = None, **conditions: Unpack[Conditions]
+        self,
+        body: Text | LogPattern | None = None,
+        attributes: Mapping[str, Expected] | None = None,
+        **conditions: Unpack[Conditions],
     ) -> Log:
         """The earliest that is so, as soon as there is one."""
         __tracebackhide__ = True
-        return self._come(self._first(_asked("wait.first", body, attributes, conditions)))
+        return self._come(self._first(pattern_of("wait.first", body, attributes, conditions).conditions))
 
     def some(
-        self, body: Text | None = None, attributes: Mapping[str, object] | None = None, **conditions: Unpack[Conditions]
+        self,
+        body: Text | LogPattern | None = None,
+        attributes: Mapping[str, Expected] | None = None,
+        **conditions: Unpack[Conditions],
     ) -> list[Log]:
         """Those that are so, as soon as there is one."""
         __tracebackhide__ = True
-        return self._come(self._some(_asked("wait.some", body, attributes, conditions)))
+        return self._come(self._some(pattern_of("wait.some", body, attributes, conditions).conditions))
+
+    def in_order(self, *bodies: Text | LogPattern) -> list[Log]:
+        """As `in_order`, once all of them are written."""
+        __tracebackhide__ = True
+        return self._come(self._in_order([step.conditions for step in _steps("wait.in_order", bodies)]))
 
 
 def lines_of(recording: Recording) -> list[str]:
     """Each log record in one line."""
-    return [_line(log) for log in _logs(recording)]
-
-
-def _logs(recording: Recording) -> list[Log]:
-    spans = {(span.trace_id, span.span_id): span for span in recording.snapshot()}
-    logs = [_read(record, spans) for record in tuple(recording.logs)]
-    if not recording.remote.logs:
-        return logs
-    logs += [_arrived(record, spans) for record in tuple(recording.remote.logs)]
-    return sorted(logs, key=lambda log: log.time)
+    return [_line(log) for log in Logs(recording).all()]
 
 
 def _line(log: Log) -> str:
@@ -213,55 +300,14 @@ def _line(log: Log) -> str:
     return f"{log.severity:<5} {show(log.body)}{attributes}{where}"
 
 
-def _asked(verb: str, body: Text | None, attributes: object, given: Conditions) -> list[Condition[Log]]:
-    known(verb, given, list(Conditions.__annotations__), ["body", "attributes"])
-    made: list[Condition[Log]] = []
-    if body is not None:
-        made.append(text("body", body, lambda log: log.body))
-    if (severity := given.get("severity")) is not None:
-        one_of(verb, "severity", severity, get_args(Severity))
-        made.append(Condition("severity", severity, lambda log: log.severity))
-    if (event_name := given.get("event_name")) is not None:
-        made.append(text("event_name", event_name, lambda log: log.event_name))
-    if (span := given.get("span")) is not None:
-        made.append(text("span", span, lambda log: log.span.name if log.span else MISSING))
-    return [*made, *conditions_on_attributes(verb, attributes, lambda log: log.attributes)]
+def _steps(verb: str, bodies: Sequence[Text | LogPattern]) -> list[LogPattern]:
+    if not bodies:
+        raise TypeError(f"{verb}() needs a body")
+    steps = [pattern_of(verb, body, None, {}) for body in bodies]
+    if not all(step.conditions for step in steps):
+        raise TypeError(f"{verb}() can't look for None")
+    return steps
 
 
-def _read(record: ReadWriteLogRecord, spans: Mapping[tuple[str, str], Span]) -> Log:
-    written = record.log_record
-    trace_id = f"{written.trace_id:032x}" if written.trace_id else None
-    span_id = f"{written.span_id:016x}" if written.span_id else None
-    number = written.severity_number.value if written.severity_number else 0
-    scope = record.instrumentation_scope
-    return Log(
-        body=written.body,
-        severity=_range(number),
-        severity_number=number,
-        attributes=dict(written.attributes or {}),
-        event_name=written.event_name,
-        time=written.timestamp or written.observed_timestamp or 0,
-        scope=Scope(scope.name, scope.version) if scope else Scope(),
-        trace_id=trace_id,
-        span_id=span_id,
-        span=spans.get((trace_id, span_id)) if trace_id and span_id else None,
-    )
-
-
-def _arrived(record: LogRecord, spans: Mapping[tuple[str, str], Span]) -> Log:
-    return Log(
-        body=record.body,
-        severity=_range(record.severity),
-        severity_number=record.severity,
-        attributes=record.attributes,
-        event_name=record.event_name,
-        time=record.time,
-        scope=record.scope,
-        trace_id=record.trace_id,
-        span_id=record.span_id,
-        span=spans.get((record.trace_id, record.span_id)) if record.trace_id and record.span_id else None,
-    )
-
-
-def _range(number: int) -> Severity:
-    return _SEVERITIES[(number - 1) // 4] if number else "unspecified"
+_Moment: TypeAlias = tuple[int, int]
+"""How many logs of this process there were, and the time by which those of others are dated."""

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias, final
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NoReturn, TypeAlias, Unpack, final
+
+from opentelemetry.trace import get_current_span
 
 from weaver_ai.spans import Scope
+from weaver_ai.spans.relations import Target, described, is_target
+from weaver_ai.spans.tree import Forest
 from weaver_ai.spans.values import show
+from weaver_ai.testing.asserting.match import Expected, target_of
 from weaver_ai.testing.asserting.promises import Promise, Promises
-from weaver_ai.testing.asserting.signals import (
-    Condition,
-    Eventually,
-    Signal,
-    Text,
-    Waiting,
-    conditions_on_attributes,
-    text,
-)
+from weaver_ai.testing.asserting.signal_patterns import Text
+from weaver_ai.testing.asserting.signals import Eventually, Signal, Waiting
 from weaver_ai.testing.capture.metric_taps import Measurement, observe
-from weaver_ai.testing.capture.recording import Recording
+from weaver_ai.testing.metrics_asked import Kind, Metric, MetricPattern, Question, Value, metric, pattern_of
 
 if TYPE_CHECKING:
     from weaver_ai.receiver.metrics import DataPoint
+    from weaver_ai.testing.capture.recording import Recording
 
-__all__ = ["Kind", "Metric", "Metrics", "MetricsEventually", "MetricsWaiting", "Value"]
-
-Kind: TypeAlias = Literal["counter", "up_down_counter", "histogram", "gauge"]
+__all__ = ["Kind", "Metric", "MetricPattern", "Metrics", "MetricsEventually", "MetricsWaiting", "Value", "metric"]
 
 _KINDS: Mapping[str, Kind] = {
     "Counter": "counter",
@@ -37,37 +35,26 @@ _KINDS: Mapping[str, Kind] = {
     "Gauge": "gauge",
     "ObservableGauge": "gauge",
 }
-Value: TypeAlias = float | Callable[[float], object]
-"""A number is exact; a predicate says whether the value will do."""
-
 _Key: TypeAlias = tuple[str, str, frozenset[tuple[str, str]]]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Metric:
-    """One time series: an instrument, and one set of attributes. Equal only to itself.
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Which measurements count.
 
     Attributes:
-        value: what it grew by in this test (counters), the sum of what was recorded (histograms), or the
-            last value (gauges).
-        values: each measurement, in order; of an observable instrument, the one value that it has now; of another
-            process, the value of each export.
-        recorded: how many measurements a histogram of another process had; None for all others.
+        began: how many there were before.
+        ended: how many there were at the end; None: it goes on.
+        before: what observable instruments said at the beginning.
+        after: what they said at the end.
+        within: the span in which, or below which, they were taken.
     """
 
-    name: str
-    kind: Kind
-    unit: str
-    attributes: Mapping[str, object]
-    scope: Scope
-    value: float
-    values: tuple[float, ...]
-    recorded: int | None = None
-
-    @property
-    def count(self) -> int:
-        """How many measurements there were; of another process, but for histograms, how many exports."""
-        return len(self.values) if self.recorded is None else self.recorded
+    before: Mapping[_Key, float]
+    began: int | None = None
+    ended: int | None = None
+    after: Sequence[Measurement] | None = None
+    within: Target | None = None
 
 
 @final
@@ -76,8 +63,9 @@ class Metrics(Signal[Metric]):
 
     It is what the instruments were given: before views, aggregation and export; and what other processes sent to
     `otlp`, where series that differ only in their resource are one, and those of this process are others.
-    Every verb takes the instrument's name (exact, `*` for any run of characters, a compiled regex, or a predicate;
-    lower case, as the SDK makes it), attributes, as for spans, and what the series' `value` is, or a predicate on it.
+    Every verb takes the same question: the instrument's name (exact, `*` for any run of characters, a compiled regex,
+    or a predicate; lower case, as the SDK makes it) or a `metric(...)`, a mapping of attributes, as for spans, and
+    conditions by keyword. See `Question`.
 
     Example:
         >>> metrics.one("gen_ai.client.token.usage", {"gen_ai.token.type": "input"}).value
@@ -89,48 +77,108 @@ class Metrics(Signal[Metric]):
     def __init__(self, recording: Recording, *, promises: Promises | None = None) -> None:
         super().__init__(recording.subscribe_to_all, promises)
         self._recording = recording
-        self._before = {_key(measurement): measurement.value for measurement in observe()}
+        self._part = _Part({_key(measurement): measurement.value for measurement in observe()})
 
-    def one(self, name: Text, attributes: Mapping[str, object] | None = None, *, value: Value | None = None) -> Metric:
+    def one(
+        self,
+        name: Text | MetricPattern | None = None,
+        attributes: Mapping[str, Expected] | None = None,
+        **conditions: Unpack[Question],
+    ) -> Metric:
         """The only series that is so; with none or several the test fails."""
         __tracebackhide__ = True
-        return self._one(_asked("one", name, attributes, value))
+        metrics, asked = self._ask("one", name, attributes, conditions)
+        return metrics._one(asked.conditions)
 
     def first(
-        self, name: Text, attributes: Mapping[str, object] | None = None, *, value: Value | None = None
+        self,
+        name: Text | MetricPattern | None = None,
+        attributes: Mapping[str, Expected] | None = None,
+        **conditions: Unpack[Question],
     ) -> Metric:
         """The series that was measured first, of at least one."""
         __tracebackhide__ = True
-        return self._some(_asked("first", name, attributes, value))[0]
+        metrics, asked = self._ask("first", name, attributes, conditions)
+        return metrics._some(asked.conditions)[0]
 
     def some(
-        self, name: Text, attributes: Mapping[str, object] | None = None, *, value: Value | None = None
+        self,
+        name: Text | MetricPattern | None = None,
+        attributes: Mapping[str, Expected] | None = None,
+        **conditions: Unpack[Question],
     ) -> list[Metric]:
         """At least one series."""
         __tracebackhide__ = True
-        return self._some(_asked("some", name, attributes, value))
+        metrics, asked = self._ask("some", name, attributes, conditions)
+        return metrics._some(asked.conditions)
 
     def all(
-        self, name: Text = "*", attributes: Mapping[str, object] | None = None, *, value: Value | None = None
+        self,
+        name: Text | MetricPattern | None = None,
+        attributes: Mapping[str, Expected] | None = None,
+        **conditions: Unpack[Question],
     ) -> list[Metric]:
         """Any number of series."""
-        return self._find(_asked("all", name, attributes, value))
+        metrics, asked = self._ask("all", name, attributes, conditions)
+        return metrics._find(asked.conditions)
 
-    def none(self, name: Text, attributes: Mapping[str, object] | None = None, *, value: Value | None = None) -> None:
+    def none(
+        self,
+        name: Text | MetricPattern | None = None,
+        attributes: Mapping[str, Expected] | None = None,
+        **conditions: Unpack[Question],
+    ) -> None:
         """Fails if there is such a series."""
         __tracebackhide__ = True
-        self._none(_asked("none", name, attributes, value))
+        metrics, asked = self._ask("none", name, attributes, conditions)
+        metrics._none(asked.conditions)
 
     def count(
-        self, name: Text = "*", attributes: Mapping[str, object] | None = None, *, value: Value | None = None
+        self,
+        name: Text | MetricPattern | None = None,
+        attributes: Mapping[str, Expected] | None = None,
+        **conditions: Unpack[Question],
     ) -> int:
         """How many series there are."""
-        return len(self._find(_asked("count", name, attributes, value)))
+        metrics, asked = self._ask("count", name, attributes, conditions)
+        return len(metrics._find(asked.conditions))
 
-    def total(self, name: Text, attributes: Mapping[str, object] | None = None) -> float:
+    def total(
+        self,
+        name: Text | MetricPattern | None = None,
+        attributes: Mapping[str, Expected] | None = None,
+        **conditions: Unpack[Question],
+    ) -> float:
         """The sum of `value` over at least one series, whatever their other attributes."""
         __tracebackhide__ = True
-        return sum(metric.value for metric in self._some(_asked("total", name, attributes)))
+        metrics, asked = self._ask("total", name, attributes, conditions)
+        return sum(metric.value for metric in metrics._some(asked.conditions))
+
+    def in_order(self, *names: object) -> NoReturn:
+        """Refused: a series is measured many times, before and after others.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError(
+            "metrics have no order: a series is measured many times. metrics.one(...).values has the measurements of "
+            "one in order, metrics.scope() those of a part of the test; spans and logs have in_order"
+        )
+
+    @contextmanager
+    def scope(self) -> Iterator[Metrics]:
+        """Only what is measured inside: `with metrics.scope() as act: ...; act.one("orders", value=1)`.
+
+        What another process measured isn't in it: its exports don't say when.
+        """
+        inner = self._narrowed(Metrics(self._recording, promises=self._promises)._part)
+        began = len(self._recording.measurements)
+        inner._part = replace(inner._part, began=began)
+        try:
+            yield inner
+        finally:
+            ended, after = len(self._recording.measurements), tuple(observe())
+            inner._part = replace(inner._part, ended=ended, after=after)
 
     @property
     def eventually(self) -> MetricsEventually:
@@ -142,17 +190,43 @@ class Metrics(Signal[Metric]):
         """The verbs that wait, for tests without an event loop: `metrics.wait.one("orders", value=3)`."""
         return MetricsWaiting(self)
 
+    def _ask(self, verb: str, name: object, attributes: object, given: Question) -> tuple[Metrics, MetricPattern]:
+        """What is looked for, and where."""
+        pattern = pattern_of(verb, name, attributes, given)
+        if "within" not in given:
+            return self, pattern
+        return self._narrowed(replace(self._part, within=target_of(verb, given["within"]))), pattern
+
+    def _narrowed(self, part: _Part) -> Metrics:
+        metrics = Metrics(self._recording, promises=self._promises)
+        metrics._part = part
+        return metrics
+
+    def _where(self) -> str:
+        return "" if self._part.within is None else f" within {described(self._part.within)}"
+
     def _items(self) -> list[Metric]:
         series: dict[_Key, list[Measurement]] = {}
-        for measurement in tuple(self._recording.measurements):
+        for measurement in self._measured():
             series.setdefault(_key(measurement), []).append(measurement)
         found = [_series(measurements) for measurements in series.values()]
-        return [*found, *self._observed(), *_arrived(self._recording.remote.points)]
+        if self._part.within is not None:
+            return found
+        others = _arrived(self._recording.remote.points) if self._part.began is None else ()
+        return [*found, *self._observed(), *others]
+
+    def _measured(self) -> Sequence[Measurement]:
+        part = self._part
+        measured = tuple(self._recording.measurements)[part.began or 0 : part.ended]
+        if part.within is None:
+            return measured
+        forest = Forest(self._recording.snapshot())
+        return [measurement for measurement in measured if _is_within(part.within, measurement, forest)]
 
     def _observed(self) -> Iterator[Metric]:
-        for measurement in observe():
+        for measurement in observe() if self._part.after is None else self._part.after:
             metric = _series([measurement])
-            before = 0.0 if metric.kind == "gauge" else self._before.get(_key(measurement), 0.0)
+            before = 0.0 if metric.kind == "gauge" else self._part.before.get(_key(measurement), 0.0)
             if metric.kind == "gauge" or measurement.value != before:
                 yield _series([measurement], before)
 
@@ -169,60 +243,95 @@ class MetricsEventually(Eventually[Metric]):
     is recorded, and at the end.
     """
 
+    def __init__(self, metrics: Metrics, timeout: float = 5.0) -> None:
+        super().__init__(metrics, timeout)
+        self._metrics = metrics
+
     def one(
-        self, name: Text, attributes: Mapping[str, object] | None = None, *, value: Value | None = None
+        self,
+        name: Text | MetricPattern | None = None,
+        attributes: Mapping[str, Expected] | None = None,
+        **conditions: Unpack[Question],
     ) -> Promise[Metric]:
         """The series that is so, once it is; fails at once when there are several."""
         __tracebackhide__ = True
-        asked = _asked("eventually.one", name, attributes, value)
-        return self._promise("one", asked, self._one(asked))
+        metrics, asked = self._metrics._ask("eventually.one", name, attributes, conditions)
+        wish = MetricsEventually(metrics, self._timeout)._one(asked.conditions)
+        return self._promise("one", asked.asked(), wish)
 
     def first(
-        self, name: Text, attributes: Mapping[str, object] | None = None, *, value: Value | None = None
+        self,
+        name: Text | MetricPattern | None = None,
+        attributes: Mapping[str, Expected] | None = None,
+        **conditions: Unpack[Question],
     ) -> Promise[Metric]:
         """The series that was measured first, as soon as one is so."""
         __tracebackhide__ = True
-        asked = _asked("eventually.first", name, attributes, value)
-        return self._promise("first", asked, self._first(asked))
+        metrics, asked = self._metrics._ask("eventually.first", name, attributes, conditions)
+        wish = MetricsEventually(metrics, self._timeout)._first(asked.conditions)
+        return self._promise("first", asked.asked(), wish)
 
     def some(
-        self, name: Text, attributes: Mapping[str, object] | None = None, *, value: Value | None = None
+        self,
+        name: Text | MetricPattern | None = None,
+        attributes: Mapping[str, Expected] | None = None,
+        **conditions: Unpack[Question],
     ) -> Promise[list[Metric]]:
         """The series that are so, as soon as there is one."""
         __tracebackhide__ = True
-        asked = _asked("eventually.some", name, attributes, value)
-        return self._promise("some", asked, self._some(asked))
+        metrics, asked = self._metrics._ask("eventually.some", name, attributes, conditions)
+        wish = MetricsEventually(metrics, self._timeout)._some(asked.conditions)
+        return self._promise("some", asked.asked(), wish)
 
 
 @final
 class MetricsWaiting(Waiting[Metric]):
     """`metrics.wait.one("orders", value=3)`, as `eventually`; `metrics.wait(30)` waits longer than five seconds."""
 
-    def one(self, name: Text, attributes: Mapping[str, object] | None = None, *, value: Value | None = None) -> Metric:
+    def __init__(self, metrics: Metrics, timeout: float = 5.0) -> None:
+        super().__init__(metrics, timeout)
+        self._metrics = metrics
+
+    def one(
+        self,
+        name: Text | MetricPattern | None = None,
+        attributes: Mapping[str, Expected] | None = None,
+        **conditions: Unpack[Question],
+    ) -> Metric:
         """The series that is so, once it is; fails at once when there are several."""
         __tracebackhide__ = True
-        return self._come(self._one(_asked("wait.one", name, attributes, value)))
+        metrics, asked = self._metrics._ask("wait.one", name, attributes, conditions)
+        return self._come(MetricsWaiting(metrics, self._timeout)._one(asked.conditions))
 
     def first(
-        self, name: Text, attributes: Mapping[str, object] | None = None, *, value: Value | None = None
+        self,
+        name: Text | MetricPattern | None = None,
+        attributes: Mapping[str, Expected] | None = None,
+        **conditions: Unpack[Question],
     ) -> Metric:
         """The series that was measured first, as soon as one is so."""
         __tracebackhide__ = True
-        return self._come(self._first(_asked("wait.first", name, attributes, value)))
+        metrics, asked = self._metrics._ask("wait.first", name, attributes, conditions)
+        return self._come(MetricsWaiting(metrics, self._timeout)._first(asked.conditions))
 
     def some(
-        self, name: Text, attributes: Mapping[str, object] | None = None, *, value: Value | None = None
+        self,
+        name: Text | MetricPattern | None = None,
+        attributes: Mapping[str, Expected] | None = None,
+        **conditions: Unpack[Question],
     ) -> list[Metric]:
         """The series that are so, as soon as there is one."""
         __tracebackhide__ = True
-        return self._come(self._some(_asked("wait.some", name, attributes, value)))
+        metrics, asked = self._metrics._ask("wait.some", name, attributes, conditions)
+        return self._come(MetricsWaiting(metrics, self._timeout)._some(asked.conditions))
 
 
-def _asked(verb: str, name: Text, attributes: object, value: Value | None = None) -> list[Condition[Metric]]:
-    made: list[Condition[Metric]] = [text("name", name, lambda metric: metric.name)]
-    if value is not None:
-        made.append(Condition("value", value, lambda metric: metric.value))
-    return [*made, *conditions_on_attributes(verb, attributes, lambda metric: metric.attributes)]
+def _is_within(target: Target, measurement: Measurement, forest: Forest) -> bool:
+    context = get_current_span(measurement.context).get_span_context()
+    position = forest.position((f"{context.trace_id:032x}", f"{context.span_id:016x}"))
+    return position is not None and any(
+        is_target(target, each, forest) for each in (position, *forest.ancestors(position))
+    )
 
 
 def _key(measurement: Measurement) -> _Key:

@@ -51,8 +51,8 @@ def test_each_signal_in_an_async_test(run_here: Run, warnings: str) -> None:
         f"spans.eventually.in_order('a', re.compile('^b')) {never} spans.eventually.in_order(...)",
         f"spans.eventually.settle() {never} spans.eventually.settle(...)",
         f"spans.eventually.some('publish *') {never} spans.eventually.some(...)",
-        f"logs.eventually.first(body 'paid') {never} logs.eventually.first(...)",
-        f"metrics.eventually.one(name 'orders', value 3) {never} metrics.eventually.one(...)",
+        f"logs.eventually.first('paid') {never} logs.eventually.first(...)",
+        f"metrics.eventually.one('orders', value=3) {never} metrics.eventually.one(...)",
     ]
     result.stdout.no_fnmatch_line("*RuntimeWarning*")
 
@@ -67,7 +67,7 @@ def test_a_test_without_a_loop_is_told_of_wait(run_here: Run) -> None:
     sync = "was never awaited, so it checked nothing: it is for async tests; in others write"
     assert complaints(result) == [
         f"spans.eventually.one('publish *') {sync} spans.wait.one(...)",
-        f"logs.eventually.one(body 'paid') {sync} logs.wait.one(...)",
+        f"logs.eventually.one('paid') {sync} logs.wait.one(...)",
     ]
 
 

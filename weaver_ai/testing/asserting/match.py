@@ -39,6 +39,7 @@ __all__ = [
     "event",
     "pattern_of",
     "span",
+    "target_of",
     "times",
     "tree",
 ]
@@ -230,7 +231,12 @@ def _made(function: str, conditions: Conditions) -> Iterator[Condition]:
         yield Duration(conditions.get("min_duration"), conditions.get("max_duration"))
 
 
-def _target(function: str, value: object) -> Target:
+def target_of(function: str, value: object) -> Target:
+    """The span that `within=` and its like mean.
+
+    Raises:
+        TypeError: it says of no span.
+    """
     if isinstance(value, SpanPattern | str | re.Pattern):
         return _pattern(value, function)
     if isinstance(value, Identified):
@@ -277,15 +283,15 @@ def _event(function: str, value: object) -> Iterator[Condition]:
 
 
 def _parent(function: str, value: object) -> Iterator[Condition]:
-    yield Parent(None if value is None else _target(function, value))
+    yield Parent(None if value is None else target_of(function, value))
 
 
 def _within(function: str, value: object) -> Iterator[Condition]:
-    yield Within(_target(function, value))
+    yield Within(target_of(function, value))
 
 
 def _link(function: str, value: object) -> Iterator[Condition]:
-    yield LinkedTo(_target(function, value))
+    yield LinkedTo(target_of(function, value))
 
 
 _MAKERS: Final[Mapping[str, Callable[[str, object], Iterator[Condition]]]] = {

@@ -1,62 +1,22 @@
-"""What `logs` and `metrics` share: conditions, verbs that ask now, and verbs that wait."""
+"""What `logs` and `metrics` share: verbs that ask now, and verbs that wait."""
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Generic, Self, TypeAlias, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import Generic, Self, TypeVar
 
-from weaver_ai.spans.values import MISSING, clip, matches, show
+from weaver_ai.spans.values import clip
 from weaver_ai.testing.asserting.explain import ExpectationFailed
-from weaver_ai.testing.asserting.keywords import attributes_of
 from weaver_ai.testing.asserting.promises import Promise, Promises
+from weaver_ai.testing.asserting.signal_patterns import Asked, arguments
 from weaver_ai.testing.asserting.source import Subscribe
 from weaver_ai.testing.asserting.wish import Wish, await_for, block_for
 
-__all__ = ["Asked", "Condition", "Eventually", "Signal", "Text", "Waiting", "conditions_on_attributes", "text"]
+__all__ = ["Eventually", "Signal", "Waiting"]
 
 T = TypeVar("T")
 Found = TypeVar("Found")
-
-Text: TypeAlias = str | re.Pattern[str] | Callable[[str], object]
-"""A string is exact unless it contains `*`, which stands for any run of characters; a regex is searched."""
-
-Asked: TypeAlias = "Sequence[Condition[T]]"
-
-
-@dataclass(frozen=True, slots=True)
-class Condition(Generic[T]):
-    """One thing that is asked: `read` gives the actual value, or `MISSING`."""
-
-    label: str
-    expected: object
-    read: Callable[[T], object]
-    shown: str = ""
-
-    def holds(self, item: T) -> bool:
-        return matches(self.expected, self.read(item))
-
-    def __str__(self) -> str:
-        return f"{self.label} {self.shown or show(self.expected)}"
-
-
-def text(label: str, expected: object, read: Callable[[T], object]) -> Condition[T]:
-    """A condition on a text: a `*` in a string stands for any run of characters."""
-    if isinstance(expected, str) and "*" in expected:
-        glob = re.compile(f"^{'.*'.join(map(re.escape, expected.split('*')))}$", re.DOTALL)
-        return Condition(label, glob, read, shown=show(expected))
-    return Condition(label, expected, read)
-
-
-def conditions_on_attributes(
-    verb: str, wanted: object, read: Callable[[T], Mapping[str, object]]
-) -> Iterator[Condition[T]]:
-    if wanted is None:
-        return
-    for key, value in attributes_of(verb, wanted).items():
-        yield Condition(str(key), value, lambda item, key=key: read(item).get(key, MISSING))  # type: ignore[misc]
 
 
 class Signal(ABC, Generic[T]):
@@ -84,6 +44,14 @@ class Signal(ABC, Generic[T]):
     def _line(self, item: T) -> str:
         """The item in one line."""
 
+    def _where(self) -> str:
+        """What of the test is asked, if not all of it; it stands after the question."""
+        return ""
+
+    def _why_empty(self, asked: Asked[T]) -> Iterator[str]:
+        """Why nothing that is so was recorded, where that can be told."""
+        return iter(())
+
     def _find(self, asked: Asked[T]) -> list[T]:
         return [item for item in self._items() if all(condition.holds(item) for condition in asked)]
 
@@ -107,21 +75,50 @@ class Signal(ABC, Generic[T]):
         if found:
             raise ExpectationFailed(self._message("no", len(found), asked))
 
+    def _in_order(self, steps: Sequence[Asked[T]]) -> list[T]:
+        __tracebackhide__ = True
+        found = self._earliest(steps)
+        if len(found) < len(steps):
+            raise ExpectationFailed("\n".join(self._out_of_order(steps)))
+        return found
+
+    def _earliest(self, steps: Sequence[Asked[T]]) -> list[T]:
+        """For each step the first that is so after the one before; it ends before the step that has none."""
+        found: list[T] = []
+        for item in self._items():
+            if len(found) < len(steps) and all(condition.holds(item) for condition in steps[len(found)]):
+                found.append(item)
+        return found
+
+    def _out_of_order(self, steps: Sequence[Asked[T]], after: str = "") -> Iterator[str]:
+        items, found = self._items(), self._earliest(steps)
+        asked = ", ".join(map(_listed_as, steps))
+        yield f"expected {self.noun}s in order{self._where()}: {asked}; found {len(found)} of {len(steps)}{after}"
+        if not items:
+            yield f"no {self.noun} was recorded{self._where()}"
+        for item in items[:10]:
+            number = next((number for number, each in enumerate(found, 1) if each is item), None)
+            also = [str(place) for place, step in enumerate(steps, 1) if all(each.holds(item) for each in step)]
+            told = f"  <- {number}" if number else f"  <- fits {', '.join(also)}, out of order" if also else ""
+            yield f"  {clip(self._line(item), 90)}{told}"
+        if len(items) > 10:  # noqa: PLR2004 # as for the other verbs
+            yield f"  and {len(items) - 10} more"
+
     def _message(self, wanted: str, found: int, asked: Asked[T], after: str = "") -> str:
         what = f" with {', '.join(map(str, asked))}" if asked else ""
-        asked_for = f"expected {wanted} {self.noun}{what}; found {found or 'none'}{after}"
-        return "\n".join([asked_for, *self._listed(asked)])
+        asked_for = f"expected {wanted} {self.noun}{what}{self._where()}; found {found or 'none'}{after}"
+        return "\n".join([asked_for, *self._listed(asked), *(() if found else self._why_empty(asked))])
 
     def _listed(self, asked: Asked[T], limit: int = 10) -> Iterator[str]:
         items = self._items()
         if not items:
-            yield f"no {self.noun} was recorded"
+            yield f"no {self.noun} was recorded{self._where()}"
             return
         failed = {id(item): [condition for condition in asked if not condition.holds(item)] for item in items}
         nearest = sorted(items, key=lambda item: len(failed[id(item)]))[:limit]
         for item in nearest:
             why = failed[id(item)]
-            verdict = f"{why[0].label} was {show(why[0].read(item), 40)}" if why else "matches"
+            verdict = clip(why[0].was(item), 80) if why else "matches"
             yield f"  {clip(self._line(item), 90)}  <- {verdict}"
         if len(items) > limit:
             yield f"  and {len(items) - limit} more"
@@ -152,6 +149,13 @@ class _Wishes(Generic[T]):
     def _first(self, asked: Asked[T]) -> Wish[T]:
         return Wish(lambda: next(iter(self._signal._find(asked)), None), lambda: self._missed("at least one", asked))
 
+    def _in_order(self, steps: Sequence[Asked[T]]) -> Wish[list[T]]:
+        def attempt() -> list[T] | None:
+            found = self._signal._earliest(steps)
+            return found if len(found) == len(steps) else None
+
+        return Wish(attempt, lambda: self._signal._out_of_order(steps, f" after {self._timeout:g}s"))
+
     def _some(self, asked: Asked[T]) -> Wish[list[T]]:
         return Wish(lambda: self._signal._find(asked) or None, lambda: self._missed("at least one", asked))
 
@@ -165,14 +169,14 @@ class Eventually(_Wishes[T]):
     A question that is never awaited fails the test.
     """
 
-    def _promise(self, verb: str, asked: Asked[T], wish: Wish[Found]) -> Promise[Found]:
+    def _promise(self, verb: str, asked: str, wish: Wish[Found]) -> Promise[Found]:
         signal = self._signal
 
         async def answer() -> Found:
             __tracebackhide__ = True
             return await await_for(wish, signal._subscribe, self._timeout)
 
-        return signal._promises.make(f"{signal.noun}s", verb, clip(", ".join(map(str, asked)), 120), answer)
+        return signal._promises.make(f"{signal.noun}s", verb, clip(asked, 120), answer)
 
 
 class Waiting(_Wishes[T]):
@@ -181,3 +185,7 @@ class Waiting(_Wishes[T]):
     def _come(self, wish: Wish[Found]) -> Found:
         __tracebackhide__ = True
         return block_for(wish, self._signal._subscribe, self._timeout, f"{self._signal.noun}s")
+
+
+def _listed_as(step: Asked[T]) -> str:
+    return clip(arguments(step), 72)

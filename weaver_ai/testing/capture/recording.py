@@ -79,10 +79,10 @@ class Recording:
     def next_sequence(self) -> int:
         """Also marks this moment, so that spans of other processes have their place before or after it."""
         began = len(self._captured)
-        self._marks.append((began, self._now()))
+        self._marks.append((began, self.now()))
         return began + len(self._marks) - 1
 
-    def _now(self) -> int:
+    def now(self) -> int:
         """Nanoseconds since the epoch by which spans of other processes are dated, whose clock no test stops."""
         return self.began_at + monotonic_ns() - self._began_steady
 
