@@ -18,7 +18,7 @@ from weaver_ai.agents.registry import Entry
 from weaver_ai.agents.result import Ledger, PendingCall, RunResult, Step, ToolCall, Usage
 from weaver_ai.agents.watch import Watch, arguments_of
 
-__all__ = ["Part", "cost_of"]
+__all__ = ["Part"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,16 +100,6 @@ class Part:
             pending=self.pending,
             messages=self.messages,
         )
-
-
-def cost_of(usage: RunUsage, seen: Iterable[ModelMessage], run_id: str, watch: Watch) -> Decimal | None:
-    """pydantic-ai sums the prices that it knows; a sum that lacks one is unknown."""
-    if watch.interrupted:
-        return None
-    answers = [message for message in seen if isinstance(message, ModelResponse) and message.run_id == run_id]
-    if any(answer.usage.cost is None for answer in answers):
-        return None
-    return usage.cost if usage.cost is not None else Decimal(0)
 
 
 def _pending(output: object) -> Iterator[PendingCall]:

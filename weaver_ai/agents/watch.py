@@ -59,7 +59,7 @@ class Watch(AbstractCapability[Any]):
 
     `code_of` gives the `error.type` of what leaves a run or a model request. `deadline` is on the event loop's
     clock; what is cancelled after it has timed out. `stopping` tells whether the run was
-    asked to stop. `calls` are in the order in which they began.
+    asked to stop. `calls` are in the order in which they began, `answers` the model's.
     `interrupted` says that a model call ended without telling what it used, `broken` why the answer that is being
     read can't be read on.
     """
@@ -70,6 +70,7 @@ class Watch(AbstractCapability[Any]):
     stopping: Callable[[], bool] = field(default_factory=stopping)
     trace_id: str | None = None
     calls: list[ToolCall] = field(default_factory=list)
+    answers: list[ModelResponse] = field(default_factory=list)
     interrupted: bool = False
     broken: Exception | None = None
 
@@ -91,6 +92,7 @@ class Watch(AbstractCapability[Any]):
                 self.interrupted = _may_have_cost(error)
                 raise
         self.interrupted = False
+        self.answers.append(response)
         _make_whole(response)
         return response
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from decimal import Decimal
 
 import pytest
 from pydantic_ai import Agent, RunContext
@@ -14,6 +15,7 @@ from pydantic_ai.messages import (
     UserPromptPart,
 )
 from pydantic_ai.models.function import AgentInfo, FunctionModel
+from pydantic_ai.usage import RequestUsage
 
 from tests.fixtures.recorded_spans import Recorded
 from tests.unit.agents.scripted import (
@@ -26,6 +28,7 @@ from tests.unit.agents.scripted import (
     with_tools,
 )
 from weaver_ai.agents import (
+    Ledger,
     Runner,
     RunResult,
     ToolCall,
@@ -82,6 +85,31 @@ async def test_a_result_as_json_has_all_but_the_messages() -> None:
 async def test_an_unknown_price_is_no_price() -> None:
     result = await run(runner_of(Agent(scripted("hello", name="a-model-of-our-own"), name="a")), "a", "hi")
     assert (result.cost, result.to_json()["cost"], result.model) == (None, None, "a-model-of-our-own")
+
+
+@pytest.mark.parametrize(
+    ("name", "cost"), [("gpt-6-luna", 3 * ONE_REQUEST), ("a-model-of-our-own", None)], ids=["known", "unknown"]
+)
+async def test_an_agent_that_a_tool_runs_is_in_the_price(name: str, cost: Decimal | None) -> None:
+    specialist = Agent(scripted("42", name=name), name="specialist")
+    agent = Agent(scripted(call("ask"), "done"), name="a")
+
+    @agent.tool
+    async def ask(ctx: RunContext[None]) -> str:
+        """Asks the specialist."""
+        return (await specialist.run("what?", usage=ctx.usage)).output
+
+    runner, ledger = runner_of(agent), Ledger()
+    result = await runner.run(runner.weaver.find("a"), "go", ledger=ledger)
+    assert (result.cost, ledger.cost, result.usage.requests) == (cost, cost, 3)
+
+
+async def test_an_answer_that_does_not_tell_its_tokens_has_no_price() -> None:
+    def answer(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+        return ModelResponse(parts=[TextPart("hello")], usage=RequestUsage(unmeasured_requests=1))
+
+    result = await run(runner_of(Agent(FunctionModel(answer, model_name="gpt-6-luna"), name="a")), "a", "hi")
+    assert result.cost is None
 
 
 async def test_structured_output_is_json_and_its_text_too() -> None:

@@ -223,11 +223,19 @@ async def test_an_answer_that_was_broken_off_has_no_price(
 
 @pytest.mark.parametrize(
     ("answer", "known"),
-    [(Status(429), True), (Status(500), True), (Reset(), False), (Malformed(), False), (Hangs(), False)],
-    ids=["429", "500", "reset", "malformed", "hangs"],
+    [
+        (Status(400), True),
+        (Status(429), True),
+        (Status(500), True),
+        (Reset(), False),
+        (Malformed(), False),
+        (Hangs(), False),
+    ],
+    ids=["400", "429", "500", "reset", "malformed", "hangs"],
 )
+@pytest.mark.parametrize("how", ["whole", "streamed", "task"])
 async def test_what_a_failed_call_costs_is_known_only_when_it_was_refused(
-    provider_server: ProviderServer, answer: Answer, known: bool
+    provider_server: ProviderServer, answer: Answer, known: bool, how: str
 ) -> None:
     provider_server.openai.always(answer)
     runner = runner_of(
@@ -237,11 +245,32 @@ async def test_what_a_failed_call_costs_is_known_only_when_it_was_refused(
         provider_max_retries=0,
         provider_timeout_seconds=2.0,
     )
-    ledger = Ledger()
-    with pytest.raises(ProviderError):
-        await runner.run(runner.weaver.find("a"), "go", ledger=ledger)
+    if how == "task":
+        cost = await cost_as_task(runner, "a")
+    else:
+        ledger = Ledger()
+        with pytest.raises(ProviderError):
+            await consumed(runner, ledger) if how == "streamed" else await runner.run(
+                runner.weaver.find("a"), "go", ledger=ledger
+            )
+        cost = ledger.cost
     await runner.aclose()
-    assert (ledger.cost == 0, ledger.cost is None) == (known, not known)
+    assert (cost == 0, cost is None) == (known, not known)
+
+
+async def consumed(runner: Runner, ledger: Ledger) -> None:
+    async for _event in runner.stream(runner.weaver.find("a"), "go", ledger=ledger):
+        """Only what it used is looked at."""
+
+
+async def cost_as_task(runner: Runner, capability: str) -> float | None:
+    engine = EmbeddedEngine(task_handler(runner))
+    await engine.start()
+    task = await engine.submit(TaskRequest(capability=capability, input="go"))
+    done = await engine.result(task.id, timeout_seconds=30)
+    await engine.drain(0)
+    assert done.state == "failed"
+    return done.cost
 
 
 @pytest.mark.parametrize("vendor", ["openai", "anthropic"])
