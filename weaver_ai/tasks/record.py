@@ -111,7 +111,9 @@ class TaskRecord:
         result: what the handler gave back, or None until the task has succeeded.
         error: set exactly when the state is `failed` or `cancelled`.
         attempts: how often a handler was started for it.
-        usage: tokens, requests and tool calls, of failed attempts too; None when nothing was counted.
+        usage: tokens, requests and tool calls, of failed attempts too, and of those that were handed back or put back
+            by hand; None when nothing was counted. What an attempt had used that died with its worker, nobody knows
+            but for its finished steps.
         cost: US dollars, or None when that isn't known; never 0 for unknown.
         trace_id: the trace that the task's span belongs to, known from the first attempt on.
         traceparent: the trace context under which the task runs, whichever process runs it.

@@ -29,6 +29,7 @@ __all__ = [
     "fields_of",
     "kept_of",
     "names_of",
+    "outcome_of",
     "record_of",
     "spent_of",
     "survey_of",
@@ -189,7 +190,7 @@ def survey_of(answer: Any) -> Survey:
 
 def record_of(fields: Mapping[bytes, bytes]) -> TaskRecord:
     """A task from the hash that holds it."""
-    outcome = _OUTCOME.validate_json(fields.get(b"outcome", b"{}"))
+    outcome = outcome_of(fields)
     used = spent_of(fields) if outcome.usage is None and outcome.cost is None else outcome
     record = TaskRecord.from_json(fields[b"request"])
     return record.but(
@@ -208,6 +209,11 @@ def record_of(fields: Mapping[bytes, bytes]) -> TaskRecord:
         next_attempt_at=_time_in(fields, b"due"),
         last_error=_ERROR.validate_json(fields[b"last_error"]) if b"last_error" in fields else None,
     )
+
+
+def outcome_of(fields: Mapping[bytes, bytes]) -> TaskOutcome:
+    """What came of a task; nothing yet where it hasn't ended."""
+    return _OUTCOME.validate_json(fields.get(b"outcome", b"{}"))
 
 
 def spent_of(fields: Mapping[bytes, bytes]) -> Spent:
@@ -253,8 +259,8 @@ def told_of(error: TaskError | None) -> bytes:
 
 
 def kept_of(outcome: TaskOutcome) -> bytes:
-    """What is kept of an outcome."""
-    return to_json(outcome, exclude={"kept_usage", "kept_cost"})
+    """What is kept of an outcome; the share of its steps is only asked for where the task can be put back."""
+    return to_json(outcome, exclude={"kept_usage", "kept_cost"} if outcome.error is None else None)
 
 
 def _time_in(fields: Mapping[bytes, bytes], name: bytes) -> datetime | None:

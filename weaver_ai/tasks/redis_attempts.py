@@ -123,12 +123,10 @@ class RedisAttempts:
             )
         )
 
-    async def release(self, record: TaskRecord, unwritten: Unwritten) -> None:
+    async def release(self, record: TaskRecord, spent: Spent, unwritten: Unwritten) -> None:
         """Put an attempt's task back to where it stood in its line."""
-        why = to_json({"reason": "its worker shuts down"})
-        counted = Counted.of(
-            *await self._redis.script(scripts.RELEASE, record.id, record.attempts, why, *_telling(unwritten))
-        )
+        told = (to_json({"reason": "its worker shuts down"}), to_json(spent), *_telling(unwritten))
+        counted = Counted.of(*await self._redis.script(scripts.RELEASE, record.id, record.attempts, *told))
         if counted.word == "stop":
             await self.finish(record, TaskOutcome(error=CANCELLED), unwritten, go_on=False)
 

@@ -24,7 +24,9 @@ from weaver_ai.tasks.redis_answers import (
     event_of,
     kept_of,
     names_of,
+    outcome_of,
     record_of,
+    spent_of,
     survey_of,
     time_of,
     told_of,
@@ -202,10 +204,13 @@ class RedisRecords:
         Raises:
             TaskNotFound: there is no such task, or its record has expired.
         """
-        error = (await self.read(task_id)).error
+        fields = await self._look(task_id)
+        outcome = outcome_of(fields)
         # Steps that a workflow no longer takes would fail it again.
-        anew = error is not None and error.code == StepChanged.code
-        answer = await self._redis.script(scripts.RETRY, task_id, to_json({"reason": "put back by hand"}), int(anew))
+        anew = outcome.error is not None and outcome.error.code == StepChanged.code
+        spent = spent_of(fields).and_all(outcome, steps_stay=not anew)
+        told = (to_json({"reason": "put back by hand"}), int(anew), to_json(spent))
+        answer = await self._redis.script(scripts.RETRY, task_id, *told)
         if answer is None:
             raise _not_found(task_id)
         state: TaskState = answer.decode()

@@ -132,13 +132,14 @@ return {1, groups(held[2]), next}
 """
 )
 
-# id, attempt, why, what `tell_all` takes -> {whether it counted, 2 when the task is to be cancelled instead}
+# id, attempt, why, spent, what `tell_all` takes -> {whether it counted, 2 when the task is to be cancelled instead}
 RELEASE: Final = (
     PRELUDE
     + """
 if not holds(ARGV[3], ARGV[4]) then return {0} end
 if redis.call('HEXISTS', key('task', ARGV[3]), 'stop') == 1 then return {2} end
-tell_all(ARGV[3], 6)
+tell_all(ARGV[3], 7)
+redis.call('HSET', key('task', ARGV[3]), 'spent', ARGV[6])
 put_back(ARGV[3], ARGV[5])
 return {1}
 """
@@ -272,7 +273,7 @@ return {ready, gone}
 """
 ).replace("FORGET", str(FORGET_SECONDS))
 
-# id, told, whether to forget its steps -> its state before, or false without one
+# id, told, whether to forget its steps, spent -> its state before, or false without one
 RETRY: Final = (
     PRELUDE
     + """
@@ -282,7 +283,7 @@ if held[1] ~= 'failed' then return held[1] end
 for _, kind in ipairs({'task', 'events', 'steps'}) do redis.call('PERSIST', key(kind, id)) end
 if ARGV[5] == '1' then redis.call('DEL', key('steps', id)) end
 redis.call('HDEL', key('task', id), 'outcome', 'finished', 'stop', 'deadline', 'retried', 'last_error')
-redis.call('HSET', key('task', id), 'lost', '0')
+redis.call('HSET', key('task', id), 'lost', '0', 'spent', ARGV[6])
 redis.call('ZREM', prefix .. ':failed', id)
 enter(id, true)
 tell(id, 'task.queued', ARGV[4])

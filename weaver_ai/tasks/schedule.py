@@ -183,6 +183,24 @@ class Spent:
             carried_cost=own_cost if first else _summed(self.carried_cost, own_cost),
         )
 
+    def and_all(self, whole: TaskOutcome, *, steps_stay: bool) -> Spent:
+        """With the attempt that ended the task, for one that is put back all the same.
+
+        Args:
+            whole: the task's outcome, which has what all of its attempts used.
+            steps_stay: whether the steps that are kept will be replayed.
+        """
+        if whole.usage is None and whole.cost is None:
+            return self if steps_stay else replace(self, carried_usage=self.usage, carried_cost=self.cost)
+        kept = {name: -number for name, number in (whole.kept_usage or {}).items()} if steps_stay else {}
+        kept_cost = whole.kept_cost if steps_stay else 0.0
+        return Spent(
+            usage=whole.usage,
+            cost=whole.cost,
+            carried_usage=_added(whole.usage, kept),
+            carried_cost=_summed(whole.cost, None if kept_cost is None else -kept_cost),
+        )
+
 
 def _added(one: Mapping[str, int] | None, other: Mapping[str, int] | None) -> Mapping[str, int] | None:
     if one is None or other is None:

@@ -36,6 +36,7 @@ AnswerT = TypeVar("AnswerT")
 
 _OUTAGE_SECONDS: Final = 600.0
 _MOST_TURNS: Final = 1000
+_MOST_INTERRUPTED: Final = 1000
 _FIRST_PAUSE: Final = 0.05
 _LONGEST_PAUSE: Final = 1.0
 
@@ -127,7 +128,7 @@ class TaskWorker:
         """Put back what doesn't end, under the nose of the attempt that ignores it: its word won't count."""
         for job in list(self._jobs.values()):
             job.abandoned = True
-            await _or_not(self._redis.release(job.record, job.outbox.close()))
+            await _or_not(self._redis.release(job.record, job.spent, job.outbox.close()))
         await self._end_turns()
         await _or_not(self._redis.leave())
 
@@ -188,7 +189,7 @@ class TaskWorker:
     def _interrupt(self, task_id: str) -> None:
         if (job := self._jobs.get(task_id)) is not None:
             job.stop(CANCELLED)
-        elif self._asking:
+        elif self._asking and len(self._interrupted) < _MOST_INTERRUPTED:  # the heartbeat hears of it, too
             self._interrupted.add(task_id)
 
     async def _run(self, job: _Job) -> _Job | None:
@@ -207,7 +208,8 @@ class TaskWorker:
         if job.abandoned:
             return None
         if job.handing_back and _was_cancelled(job.attempt):
-            await _or_not(self._redis.release(job.record, job.outbox.close()))
+            spent = job.spent.and_failed(_ended_of(job).outcome)
+            await _or_not(self._redis.release(job.record, spent, job.outbox.close()))
             return None
         return await self._settle(job, _ended_of(job))
 

@@ -12,8 +12,9 @@ from redis.asyncio import Redis
 
 from tests.unit.tasks.conftest import Engines
 from weaver_ai.errors import EngineUnavailable, QueueFull, TaskNotFound
-from weaver_ai.tasks import TaskContext, TaskError, TaskOutcome, TaskRequest
+from weaver_ai.tasks import TaskContext, TaskError, TaskHandler, TaskOutcome, TaskRequest
 from weaver_ai.tasks.docket_engine import DocketEngine
+from weaver_ai.tasks.payloads import CANCELLED
 from weaver_ai.testing.fakes.redis.real import RedisServer
 
 pytest_plugins = ["tests.fixtures.redis_server"]
@@ -194,6 +195,66 @@ async def test_dead_letters_are_listed_and_put_back(engines: Engines) -> None:
     assert sorted(record.id for record in await engine.listed()) == sorted([ids[0], ids[2]])
     with pytest.raises(TaskNotFound, match=r"^no task 'nowhere'$"):
         await engine.retry("nowhere")
+
+
+def stumbling(code: str) -> TaskHandler:
+    """Keeps a step of one request, which it counts in each attempt, and fails until an earlier attempt kept it."""
+
+    async def handler(context: TaskContext) -> TaskOutcome:
+        assert context.steps is not None
+        step = context.steps.asked("echo", "x")
+        if context.steps.recall(step) is not None:
+            return TaskOutcome(result="done", usage={"requests": 2}, cost=0.5)
+        await context.steps.keep(step, "x")
+        error = TaskError(code=code, message="it didn't work")
+        return TaskOutcome(error=error, usage={"requests": 3}, cost=0.75, kept_usage={"requests": 1}, kept_cost=0.25)
+
+    return handler
+
+
+@pytest.mark.parametrize(
+    ("code", "state", "requests", "cost"),
+    [("run-failed", "succeeded", 4, 1.0), ("step-changed", "failed", 6, 1.5)],
+    ids=["steps replayed", "steps forgotten"],
+)
+async def test_what_a_dead_letter_used_is_counted_when_it_is_put_back(
+    engines: Engines, code: str, state: str, requests: int, cost: float
+) -> None:
+    engine = engines(stumbling(code))
+    await engine.start()
+    task = await engine.submit(wanted())
+    failed = await engine.result(task.id, timeout_seconds=PATIENCE)
+    assert (failed.state, failed.usage, failed.cost) == ("failed", {"requests": 3}, 0.75)
+    await engine.retry(task.id)
+    done = await engine.result(task.id, timeout_seconds=PATIENCE)
+    assert (done.state, done.usage, done.cost) == (state, {"requests": requests}, cost)
+
+
+async def test_what_a_task_used_that_was_handed_back_is_counted(engines: Engines) -> None:
+    began = asyncio.Event()
+
+    async def interrupted(_context: TaskContext) -> TaskOutcome:
+        began.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            return TaskOutcome(error=CANCELLED, usage={"requests": 2}, cost=0.5)
+        raise AssertionError
+
+    async def going_on(_context: TaskContext) -> TaskOutcome:
+        return TaskOutcome(usage={"requests": 1}, cost=0.25)
+
+    leaving = engines(interrupted)
+    await leaving.start()
+    task = await leaving.submit(wanted())
+    await began.wait()
+    await leaving.drain(0.01)
+    waiting = await leaving.status(task.id)
+    assert (waiting.state, waiting.usage, waiting.cost) == ("queued", {"requests": 2}, 0.5)
+    other = engines(going_on)
+    await other.start()
+    done = await other.result(task.id, timeout_seconds=PATIENCE)
+    assert (done.state, done.attempts, done.usage, done.cost) == ("succeeded", 2, {"requests": 3}, 0.75)
 
 
 async def test_finished_tasks_expire_and_one_with_a_key_stays(engines: Engines) -> None:
