@@ -24,6 +24,13 @@ def example(value: dict[str, Any]) -> dict[str, Any]:
     return {"examples": [value]}
 
 
+_TERMS: Final[dict[str, Any]] = {
+    "retries": 3,
+    "retried_on": ["provider-rate-limited", "provider-timeout", "provider-unavailable", "provider-unreachable"],
+    "pause_seconds": 1.0,
+    "longest_pause_seconds": 60.0,
+    "concurrency": 4,
+}
 CATALOGUE: Final[dict[str, Any]] = {
     "agents": [
         {
@@ -33,6 +40,7 @@ CATALOGUE: Final[dict[str, Any]] = {
             "models": ["gpt-5-mini", "claude-haiku-4-5"],
             "offline": False,
             "remarks": [],
+            "tasks": _TERMS,
         }
     ],
     "workflows": [
@@ -41,8 +49,17 @@ CATALOGUE: Final[dict[str, Any]] = {
             "capability": "support",
             "description": "Classifies a customer's message and lets the right specialist answer it.",
             "input_schema": {"type": "string"},
+            "tasks": _TERMS,
         }
     ],
+    "bounds": {
+        "run_timeout_seconds": 120.0,
+        "provider_timeout_seconds": 60.0,
+        "provider_retries": 2,
+        "longest_deadline_seconds": 31622400.0,
+        "longest_delay_seconds": 2592000.0,
+        "body_bytes": 1048576,
+    },
 }
 HEALTH: Final[dict[str, Any]] = {
     "status": "degraded",

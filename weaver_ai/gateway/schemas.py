@@ -18,6 +18,7 @@ from weaver_ai.tasks.schedule import MAX_DEADLINE_SECONDS, MAX_DELAY_SECONDS
 __all__ = [
     "AgentInfo",
     "Body",
+    "Bounds",
     "Catalogue",
     "Component",
     "Cost",
@@ -30,6 +31,7 @@ __all__ = [
     "Task",
     "TaskFailure",
     "TaskSubmission",
+    "TaskTerms",
     "ToolUse",
     "Usage",
     "WorkflowInfo",
@@ -65,6 +67,27 @@ class RunUsage(BaseModel):
     tool_calls: int = Field(ge=0)
 
 
+class TaskTerms(BaseModel):
+    """How the tasks of a capability are run, unless they say otherwise themselves."""
+
+    retries: int = Field(ge=0, description="How many failed attempts may be followed by another.")
+    retried_on: list[str] = Field(description="The codes of the failures that are; see the problems' `type`.")
+    pause_seconds: float = Field(description="Before the first retry; doubled for each further one.")
+    longest_pause_seconds: float
+    concurrency: int | None = Field(description="How many run at once, over all workers; null: no limit of its own.")
+
+
+class Bounds(BaseModel):
+    """What every run and every task is held to here."""
+
+    run_timeout_seconds: float = Field(description="Longest that a run, or an attempt at a task, may take.")
+    provider_timeout_seconds: float = Field(description="Longest that a model provider may take to answer.")
+    provider_retries: int = Field(ge=0, description="How often a model call is repeated where no fallback follows it.")
+    longest_deadline_seconds: float = Field(description="Of a task; one whose submission names none has none.")
+    longest_delay_seconds: float = Field(description="Of a task.")
+    body_bytes: int = Field(description="Largest request body.")
+
+
 class AgentInfo(BaseModel):
     """An agent that can be run."""
 
@@ -77,6 +100,7 @@ class AgentInfo(BaseModel):
         default_factory=list,
         description="What of its models isn't as it was registered: fallbacks without a key, bounds of own clients.",
     )
+    tasks: TaskTerms
 
 
 class WorkflowInfo(BaseModel):
@@ -86,6 +110,7 @@ class WorkflowInfo(BaseModel):
     capability: str
     description: str | None
     input_schema: dict[str, Any] = Field(description="JSON schema of its input.")
+    tasks: TaskTerms
 
 
 class Catalogue(BaseModel):
@@ -95,6 +120,7 @@ class Catalogue(BaseModel):
 
     agents: list[AgentInfo]
     workflows: list[WorkflowInfo]
+    bounds: Bounds
 
 
 class Body(BaseModel):

@@ -7,10 +7,20 @@ from typing import Any
 
 import httpx2
 import pytest
+from pydantic_ai import Agent
 
 from tests.integration.gateway.conftest import Serve, Served, make_settings, served
 from weaver_ai.agents import Weaver
 from weaver_ai.gateway.application import create_app
+from weaver_ai.tasks import Retry
+
+TERMS = {
+    "retries": 0,
+    "retried_on": ["provider-rate-limited", "provider-timeout", "provider-unavailable", "provider-unreachable"],
+    "pause_seconds": 1.0,
+    "longest_pause_seconds": 60.0,
+    "concurrency": None,
+}
 
 
 def test_a_redis_that_is_gone_degrades_and_does_not_kill(serve: Serve) -> None:
@@ -110,6 +120,7 @@ def test_what_can_be_run_and_on_what(gateway: Served) -> None:
             "models": ["offline"],
             "offline": True,
             "remarks": [],
+            "tasks": TERMS,
         }
     ]
     assert found["workflows"][-1] == {
@@ -117,7 +128,35 @@ def test_what_can_be_run_and_on_what(gateway: Served) -> None:
         "capability": "sum",
         "description": "Adds numbers.",
         "input_schema": {"type": "array", "items": {"type": "integer"}},
+        "tasks": TERMS,
     }
+    assert found["bounds"] == {
+        "run_timeout_seconds": 120.0,
+        "provider_timeout_seconds": 60.0,
+        "provider_retries": 2,
+        "longest_deadline_seconds": 31622400.0,
+        "longest_delay_seconds": 2592000.0,
+        "body_bytes": 1048576,
+    }
+
+
+def test_how_the_tasks_of_a_capability_are_run(serve: Serve, desk: Any) -> None:
+    retry = Retry(retries=5, pause_seconds=2, longest_pause_seconds=30, on=("run-timeout",))
+    desk.weaver.agent(Agent(name="careful"), retry=retry, concurrency=2, fallback=["openai:gpt-5-mini"])
+    gateway = serve(run_timeout_seconds=9, provider_timeout_seconds=4, provider_max_retries=0, model="test")
+    found = gateway.client.get("/v1/agents").json()
+    (careful,) = (each for each in found["agents"] if each["name"] == "careful")
+    assert careful["tasks"] == {
+        "retries": 5,
+        "retried_on": ["run-timeout"],
+        "pause_seconds": 2.0,
+        "longest_pause_seconds": 30.0,
+        "concurrency": 2,
+    }
+    assert (careful["models"], careful["offline"]) == (["test"], False)
+    assert careful["remarks"] == ["no fallback to 'openai:gpt-5-mini': OPENAI_API_KEY is not set"]
+    bounds = found["bounds"]
+    assert (bounds["run_timeout_seconds"], bounds["provider_timeout_seconds"], bounds["provider_retries"]) == (9, 4, 0)
 
 
 @pytest.mark.parametrize("path", ["/health", "/ready", "/metrics", "/"])
