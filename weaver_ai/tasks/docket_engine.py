@@ -92,6 +92,7 @@ class DocketEngine:
         self._serving = Serving(tuple(capabilities), policies)
         self._turns = Turns(self.redis, prefix, self._serving.group)
         access = RedisAccess(self._turns.docket, prefix=prefix, ttl_seconds=ttl_seconds, max_events=max_events)
+        self._access = access
         self._records = RedisRecords(access)
         self._news = News(self._turns.docket, f"{prefix}:news", self._prime)
         self._worker = None
@@ -122,6 +123,7 @@ class DocketEngine:
         self._stack = AsyncExitStack()
         await self._stack.enter_async_context(self.redis)
         await self._stack.enter_async_context(self._turns)
+        self._stack.push_async_callback(self._access.aclose)
         await self._prime()
         listening = asyncio.create_task(self._news.listen(), name="weaver task news")
         self._stack.push_async_callback(_ended, listening)

@@ -39,9 +39,13 @@ class RedisAccess:
         self.prefix: Final = prefix
         self.ttl_seconds: Final = ttl_seconds
         self._docket = docket
-        self._batches = RedisBatches(docket)
+        self._batches = RedisBatches(docket, _REPLY_SECONDS)
         self._max_events = max_events
         self._scripts: dict[str, AsyncScript] = {}
+
+    async def aclose(self) -> None:
+        """Give up what is asked for."""
+        await self._batches.aclose()
 
     def key(self, kind: str, name: str) -> str:
         """The key of a kind of thing with that name."""

@@ -35,10 +35,13 @@ class RedisBatches:
 
     Args:
         docket: has the connections.
+        reply_seconds: how long a batch may take. What is asked for gives up no earlier than its batch, so that nothing
+            is sent again for one who was told that it isn't there.
     """
 
-    def __init__(self, docket: Docket) -> None:
+    def __init__(self, docket: Docket, reply_seconds: float) -> None:
         self._docket = docket
+        self._reply_seconds = reply_seconds
         self._waiting: deque[_Asked] = deque()
         self._lanes: set[asyncio.Task[None]] = set()
         self._scripts: dict[str, str] = {}
@@ -48,6 +51,7 @@ class RedisBatches:
 
         Raises:
             redis.exceptions.RedisError: Redis can't be reached, or refuses.
+            TimeoutError: it doesn't answer.
         """
         if (digest := self._scripts.get(script)) is None:
             digest = self._scripts[script] = sha1(script.encode(), usedforsecurity=False).hexdigest()
@@ -62,6 +66,7 @@ class RedisBatches:
 
         Raises:
             redis.exceptions.RedisError: Redis can't be reached, or refuses.
+            TimeoutError: it doesn't answer.
         """
         asked = _Asked(command, asyncio.get_running_loop().create_future())
         self._waiting.append(asked)
@@ -71,11 +76,18 @@ class RedisBatches:
             lane.add_done_callback(self._lanes.discard)
         return await asked.answer
 
+    async def aclose(self) -> None:
+        """Give up what is asked for."""
+        for lane in (lanes := set(self._lanes)):
+            lane.cancel()
+        if lanes:
+            await asyncio.wait(lanes)
+
     async def _send(self) -> None:
         with suppress_instrumentation():
             while batch := self._next():
                 try:
-                    async with self._docket.redis() as redis:
+                    async with asyncio.timeout(self._reply_seconds), self._docket.redis() as redis:
                         answers = await _answers(redis, [asked.command for asked in batch])
                 except BaseException as error:
                     _fail(batch, error)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator
 from uuid import uuid4
 
@@ -20,7 +22,7 @@ pytest_plugins = ["tests.fixtures.redis_server"]
 @pytest.fixture
 async def batches(redis_server: RedisServer) -> AsyncIterator[RedisBatches]:
     async with RedisPool(redis_server.url) as pool, pool.docket(f"test-{uuid4().hex}") as docket:
-        yield RedisBatches(docket)
+        yield RedisBatches(docket, reply_seconds=5.0)
 
 
 def _reads(server: RedisServer) -> int:
@@ -69,12 +71,36 @@ async def test_who_has_given_up_is_not_sent_for(batches: RedisBatches) -> None:
     assert await batches.command("GET", "mark") is None
 
 
+async def test_a_redis_that_hangs_is_given_up_and_nothing_is_sent_again(
+    batches: RedisBatches, redis_server: RedisServer
+) -> None:
+    await batches.command("PING")
+    batches._reply_seconds = 0.2
+    os.kill(redis_server.pid, signal.SIGSTOP)
+    try:
+        asked = (batches.command("INCR", "number") for _ in range(3))
+        found = await asyncio.gather(*asked, return_exceptions=True)
+    finally:
+        os.kill(redis_server.pid, signal.SIGCONT)
+    assert [type(error) for error in found] == [TimeoutError] * 3
+    assert await batches.command("INCR", "number") in {1, 4}  # it may have had them; it didn't get them twice
+
+
+async def test_at_the_end_nobody_waits_any_more(batches: RedisBatches) -> None:
+    asked = asyncio.ensure_future(batches.command("BLPOP", "nothing", 60))
+    for _ in range(2):  # it is on its way
+        await asyncio.sleep(0)
+    await batches.command("PING")  # in the other lane
+    await batches.aclose()
+    assert (await asyncio.gather(asked, return_exceptions=True))[0].__class__ is asyncio.CancelledError
+
+
 async def test_without_redis_everyone_is_told_and_it_is_used_when_it_is_back() -> None:
     server = RedisServer()
     server.start()
     try:
         async with RedisPool(server.url) as pool, pool.docket(f"test-{uuid4().hex}") as docket:
-            batches = RedisBatches(docket)
+            batches = RedisBatches(docket, reply_seconds=5.0)
             assert await batches.command("ECHO", "x") == b"x"
             server.kill()
             found = await asyncio.gather(*(batches.command("ECHO", "x") for _ in range(3)), return_exceptions=True)
