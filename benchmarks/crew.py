@@ -1,7 +1,8 @@
 """Workers in processes of their own, for the benchmarks that need some: the engine on Redis's, or docket's alone.
 
-A worker says `ready` when it has connected, waits for a line on its standard input, then takes work until it is ended.
-What it does for a task is `Job`'s: wait, or say that it has begun and hang the first time.
+Both keep a task's result, look for work every 10 ms, run 16 tasks at a time and have leases of five seconds; telemetry
+is off. A worker says `ready` when it has connected, waits for a line on its standard input, then takes work until it is
+ended. What it does for a task is `Job`'s: wait, or say that it has begun and hang the first time.
 """
 
 from __future__ import annotations
@@ -21,6 +22,11 @@ from redis.asyncio import Redis
 
 from weaver_ai.tasks import TaskContext, TaskOutcome, TaskRequest
 from weaver_ai.tasks.docket_engine import DocketEngine
+from weaver_ai.tasks.redis_access import RedisAccess
+from weaver_ai.tasks.redis_answers import Heartbeat
+from weaver_ai.tasks.redis_attempts import RedisAttempts
+from weaver_ai.tasks.redis_pool import RedisPool
+from weaver_ai.tasks.serving import Serving
 
 LEASE_SECONDS = 5.0
 CONCURRENCY = 16
@@ -35,7 +41,7 @@ def engine(url: str, name: str, work: Work | None) -> DocketEngine:
         assert work is not None
         assert isinstance(context.record.input, int | float)
         await work(context.record.input)
-        return TaskOutcome(result=None)
+        return TaskOutcome(result=context.record.input)
 
     return DocketEngine(
         url,
@@ -51,8 +57,26 @@ def engine(url: str, name: str, work: Work | None) -> DocketEngine:
 async def engine_submits(url: str, name: str) -> AsyncIterator[Submit]:
     gateway = engine(url, name, None)
     await gateway.start()
+    await _heard_of(url, name)
+    heralding = asyncio.create_task(_herald(url, name))
     yield lambda given: gateway.submit(TaskRequest(capability="work", input=given))
+    heralding.cancel()
+    await asyncio.wait({heralding})
     await gateway.aclose()
+
+
+async def _herald(url: str, name: str) -> None:
+    """Keep a worker in sight that takes nothing: a task is given a turn where it is submitted if somebody serves it."""
+    while True:
+        await asyncio.sleep(20)
+        await _heard_of(url, name)
+
+
+async def _heard_of(url: str, name: str) -> None:
+    async with RedisPool(url) as pool, pool.docket(name) as docket:
+        access = RedisAccess(docket, prefix=name, ttl_seconds=60, max_events=1)
+        herald = RedisAttempts(access, Serving(), worker="herald", readers="", lease_seconds=LEASE_SECONDS)
+        await herald.beat(Heartbeat(concurrency=0, running=0, idle_seconds=0.0, draining=False), [])
 
 
 async def engine_serves(url: str, name: str, work: Work) -> None:
@@ -60,9 +84,10 @@ async def engine_serves(url: str, name: str, work: Work) -> None:
     await asyncio.Event().wait()
 
 
-def _named(work: Work) -> Work:
-    async def bare(given: float) -> None:
+def _named(work: Work) -> Callable[[float], Awaitable[float]]:
+    async def bare(given: float) -> float:
         await work(given)
+        return given  # which docket keeps, as the engine does
 
     return bare
 
