@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TypeVar
 
 from opentelemetry import context, trace
 from opentelemetry.sdk.trace import TracerProvider
 
+from weaver_ai.testing.capture.apps import bypassed_apps
+from weaver_ai.testing.capture.living import living
 from weaver_ai.testing.capture.recording import Recording
 
 __all__ = ["why_empty"]
-
-T = TypeVar("T")
 
 _SUPPRESSED = ("suppress_instrumentation", "suppress_http_instrumentation")
 
@@ -32,6 +30,7 @@ def _reasons(recording: Recording) -> Iterator[str]:
     yield from _providers()
     yield from _suppressed(context.get_current() if recording.last_context is None else recording.last_context)
     yield from _transports()
+    yield from bypassed_apps()
     if recording.strays:
         origins = sorted({captured.origin.name for captured in recording.strays})
         yield f"{_spans(len(recording.strays))} came late from {', '.join(origins)}"
@@ -64,15 +63,10 @@ def _transports() -> Iterator[str]:
         module = sys.modules.get(library)
         if module is None or f"opentelemetry.instrumentation.{library}" not in sys.modules:
             continue
-        if any(True for _ in _living(module.MockTransport)):
+        if any(True for _ in living(module.MockTransport)):
             yield (
                 f"an {library}.MockTransport stands in for the transport that the instrumentation of {library} wraps"
             )
-
-
-def _living(kind: type[T]) -> Iterator[T]:
-    """Objects of that class, wherever they are held; slow, so only where a test fails anyway."""
-    return (found for found in gc.get_objects() if isinstance(found, kind))
 
 
 def _spans(count: int) -> str:
