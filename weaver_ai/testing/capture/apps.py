@@ -23,7 +23,8 @@ def bypassed_apps() -> Iterator[str]:
     told: set[str] = set()
     for what, module, name in _CALLERS:
         caller: object = getattr(sys.modules.get(module), name, None)
-        for transport in living(caller) if isinstance(caller, type) else ():
+        transports: Iterator[object] = living(caller) if isinstance(caller, type) else iter(())
+        for transport in transports:
             app = getattr(transport, "app", None)
             if app is not None and not _is_instrumented(app):
                 told.add(f"{what} calls {_name(app)} in memory, and nothing in that application instruments it")
