@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from opentelemetry.context import Context, attach, detach
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from tests.contract.engine_factories import EngineFactory
 from tests.contract.engine_work import Work, finished, wanted
@@ -23,7 +25,7 @@ async def test_a_task_is_in_the_trace_of_whoever_submitted_it(make_engine: Engin
     assert recorded.trace_ids == {done.trace_id}
     common = {
         "messaging.system": engine.name,
-        "messaging.destination.name": "weaver.tasks",
+        "messaging.destination.name": "work",
         "messaging.message.id": task.id,
         "weaver.task.id": task.id,
         "weaver.task.capability": "work",
@@ -47,6 +49,24 @@ async def test_a_task_joins_the_trace_that_its_request_names(make_engine: Engine
         done = await finished(engine, task.id)
     assert recorded.tree() == "submit work\n  task work"
     assert (recorded.trace_ids, done.trace_id) == ({trace_id}, trace_id)
+
+
+async def test_what_vendors_add_to_a_trace_s_context_goes_with_the_task(
+    make_engine: EngineFactory, recorded: Recorded
+) -> None:
+    traceparent, tracestate = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "vendor=t61rcWkgMzE,other=1"
+    async with make_engine(Work()) as engine:
+        named = await engine.submit(wanted("named", traceparent=traceparent, tracestate=tracestate))
+        carrier = {"traceparent": traceparent, "tracestate": tracestate}
+        token = attach(TraceContextTextMapPropagator().extract(carrier, Context()))
+        try:
+            current = await engine.submit(wanted("current"))
+        finally:
+            detach(token)
+        records = [await finished(engine, task.id) for task in (named, current)]
+    assert [record.tracestate for record in records] == [tracestate] * 2
+    spans = [span for span in recorded.all if span.name in {"submit work", "task work"}]
+    assert [span.context.trace_state.to_header() for span in spans] == [tracestate] * 4
 
 
 @pytest.mark.parametrize(

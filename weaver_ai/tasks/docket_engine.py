@@ -144,9 +144,9 @@ class DocketEngine:
         times = times_of(request, now)
         retry = retry_of(request, self._serving.policy(request.capability))
         task_id = uuid4().hex
-        with tracing.submitting(self.name, task_id, request, times.delay) as traceparent:
+        with tracing.submitting(self.name, task_id, request, times.delay) as trace:
             self._refuse_if_closed()
-            record = accepted(task_id, request, now, times=times, retry=retry, traceparent=traceparent)
+            record = accepted(task_id, request, now, times=times, retry=retry, trace=trace)
             return await self._accept(record, fingerprint, times)
 
     async def status(self, task_id: str) -> TaskRecord:

@@ -119,9 +119,9 @@ class EmbeddedEngine:
         times = times_of(request, datetime.now(UTC))
         retry = retry_of(request, self._policy(request.capability))
         task_id = uuid4().hex
-        with tracing.submitting(self.name, task_id, request, times.delay) as traceparent:
+        with tracing.submitting(self.name, task_id, request, times.delay) as trace:
             self._refuse_if_closed(request)
-            record = accepted(task_id, request, datetime.now(UTC), times=times, retry=retry, traceparent=traceparent)
+            record = accepted(task_id, request, datetime.now(UTC), times=times, retry=retry, trace=trace)
             entry = Entry(record=record, events=EventLog(self._max_events))
             self._accept(entry, fingerprint, times)
         self._pump()

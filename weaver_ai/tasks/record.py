@@ -41,6 +41,7 @@ class TaskRequest:
         metadata: JSON, kept and handed back; the engine doesn't read it.
         idempotency_key: the same key with the same body gives the same task for 24 hours.
         traceparent: the W3C trace context that the task belongs to, when it isn't the caller's current span.
+        tracestate: what vendors have added to that context.
         delay_seconds: not to be started before so many seconds have passed since its acceptance.
         not_before: not to be started before this time, in place of `delay_seconds`; it has a time zone.
         deadline_seconds: to have ended so many seconds after its acceptance.
@@ -54,6 +55,7 @@ class TaskRequest:
     metadata: Mapping[str, JsonValue] = field(default_factory=dict)
     idempotency_key: str | None = None
     traceparent: str | None = None
+    tracestate: str | None = None
     delay_seconds: float | None = None
     not_before: datetime | None = None
     deadline_seconds: float | None = None
@@ -115,8 +117,9 @@ class TaskRecord:
             by hand; None when nothing was counted. What an attempt had used that died with its worker, nobody knows
             but for its finished steps.
         cost: US dollars, or None when that isn't known; never 0 for unknown.
-        trace_id: the trace that the task's span belongs to, known from the first attempt on.
+        trace_id: the trace that the task's span belongs to, known from its submission on.
         traceparent: the trace context under which the task runs, whichever process runs it.
+        tracestate: what vendors have added to that context.
         not_before: the time before which the first attempt isn't made; None when it needn't wait.
         deadline: the time by which the task has ended, one way or another.
         retry: how failed attempts are followed by others; None: they aren't.
@@ -140,6 +143,7 @@ class TaskRecord:
     cost: float | None = None
     trace_id: str | None = None
     traceparent: str | None = None
+    tracestate: str | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
     not_before: datetime | None = None

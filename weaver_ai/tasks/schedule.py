@@ -13,7 +13,7 @@ from weaver_ai.tasks.engine import TaskOutcome
 from weaver_ai.tasks.payloads import json_value
 from weaver_ai.tasks.record import TaskError, TaskRecord, TaskRequest
 from weaver_ai.tasks.retry import MAX_RETRIES, Retry, TaskPolicy
-from weaver_ai.tasks.tracing import trace_id_of
+from weaver_ai.tasks.tracing import TraceContext, trace_id_of
 
 __all__ = [
     "DEADLINE_EXCEEDED",
@@ -86,7 +86,7 @@ def accepted(
     *,
     times: Times,
     retry: Retry | None,
-    traceparent: str | None,
+    trace: TraceContext,
 ) -> TaskRecord:
     """The record of a task that is accepted now."""
     start = now + timedelta(seconds=times.delay) if times.delay > 0 else None
@@ -98,8 +98,9 @@ def accepted(
         metadata={key: json_value(value) for key, value in request.metadata.items()},
         idempotency_key=request.idempotency_key,
         created_at=now,
-        traceparent=traceparent,
-        trace_id=trace_id_of(traceparent),
+        traceparent=trace.traceparent,
+        tracestate=trace.tracestate,
+        trace_id=trace_id_of(trace.traceparent),
         state="queued" if start is None else "scheduled",
         not_before=start,
         next_attempt_at=start,

@@ -1,6 +1,7 @@
 """The spans of a task: one that submits it, one for each attempt, both in the trace of whoever asked for it.
 
-Names and attributes follow OpenTelemetry's messaging conventions. The consumer is a child of the
+Names and attributes follow OpenTelemetry's messaging conventions: a span's name is that of the operation and that of
+the destination, which is the capability, for tasks wait in a line for each. The consumer is a child of the
 producer, not a root with a link to it, so that one request stays one trace; docs/decisions/0201.
 """
 
@@ -10,7 +11,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -23,26 +24,32 @@ from weaver_ai.telemetry.exceptions import mark_error
 from weaver_ai.telemetry.logs import bind_log_context, log_error
 from weaver_ai.telemetry.spans import start_span
 
-__all__ = ["Attempt", "processing", "report", "submitting", "trace_id_of"]
-
-DESTINATION: Final = "weaver.tasks"
+__all__ = ["Attempt", "TraceContext", "processing", "report", "submitting", "trace_id_of"]
 
 _PROPAGATOR: Final = TraceContextTextMapPropagator()
 
 
 @contextmanager
-def submitting(system: str, task_id: str, request: TaskRequest, delay: float = 0.0) -> Iterator[str | None]:
-    """Around the acceptance of a task; gives the `traceparent` under which it is to run, None without tracing."""
+def submitting(system: str, task_id: str, request: TaskRequest, delay: float = 0.0) -> Iterator[TraceContext]:
+    """Around the acceptance of a task; gives the context under which it is to run, an empty one without tracing."""
     attributes = _attributes(system, task_id, request.capability, request.priority, kind="send", operation="submit")
     if delay > 0:
         attributes[names.TASK_DELAY] = round(delay, 3)
     with start_span(
         names.SPAN_SUBMIT.format(capability=request.capability),
         _kind=SpanKind.PRODUCER,
-        _parent=_context_of(request.traceparent),
+        _parent=_context_of(request.traceparent, request.tracestate),
         **attributes,
     ) as span:
-        yield _traceparent(span) or request.traceparent
+        own = _carried(span)
+        yield own if own.traceparent is not None else TraceContext(request.traceparent, request.tracestate)
+
+
+class TraceContext(NamedTuple):
+    """What goes from one process to another, as W3C Trace Context has it."""
+
+    traceparent: str | None = None
+    tracestate: str | None = None
 
 
 @dataclass(slots=True)
@@ -78,7 +85,7 @@ def processing(system: str, record: TaskRecord) -> Iterator[Attempt]:
         start_span(
             names.SPAN_TASK.format(capability=record.capability),
             _kind=SpanKind.CONSUMER,
-            _parent=_context_of(record.traceparent),
+            _parent=_context_of(record.traceparent, record.tracestate),
             **attributes,
         ) as span,
     ):
@@ -112,7 +119,7 @@ def _attributes(
         "messaging.system": system,
         "messaging.operation.type": kind,
         "messaging.operation.name": operation,
-        "messaging.destination.name": DESTINATION,
+        "messaging.destination.name": capability,
         "messaging.message.id": task_id,
         names.TASK_ID: task_id,
         names.TASK_CAPABILITY: capability,
@@ -120,13 +127,14 @@ def _attributes(
     }
 
 
-def _context_of(traceparent: str | None) -> Context | None:
+def _context_of(traceparent: str | None, tracestate: str | None = None) -> Context | None:
     if traceparent is None:
         return None
-    return _PROPAGATOR.extract({"traceparent": traceparent}, context=Context())
+    carrier = {"traceparent": traceparent, **({} if tracestate is None else {"tracestate": tracestate})}
+    return _PROPAGATOR.extract(carrier, context=Context())
 
 
-def _traceparent(span: Span) -> str | None:
+def _carried(span: Span) -> TraceContext:
     carrier: dict[str, str] = {}
     _PROPAGATOR.inject(carrier, context=trace.set_span_in_context(span, Context()))
-    return carrier.get("traceparent")
+    return TraceContext(carrier.get("traceparent"), carrier.get("tracestate"))

@@ -49,7 +49,7 @@ def test_a_record_reads_in_json_as_it_does_in_the_documentation() -> None:
     assert TaskRecord(id="t", capability="c", input="x", created_at=datetime(2026, 1, 1, tzinfo=UTC)).to_json() == (
         b'{"id":"t","capability":"c","input":"x","created_at":"2026-01-01T00:00:00Z","priority":"normal",'
         b'"metadata":{},"idempotency_key":null,"state":"queued","result":null,"error":null,"attempts":0,'
-        b'"usage":null,"cost":null,"trace_id":null,"traceparent":null,"started_at":null,"finished_at":null,'
+        b'"usage":null,"cost":null,"trace_id":null,"traceparent":null,"tracestate":null,"started_at":null,"finished_at":null,'
         b'"not_before":null,"deadline":null,"retry":null,"retried":0,"next_attempt_at":null,"last_error":null}'
     )
 
