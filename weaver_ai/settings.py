@@ -22,6 +22,10 @@ _OF_PROVIDERS: Final = ("_API_KEY", "_BASE_URL")
 
 TelemetryEnvironment = Literal["development", "staging", "production"]
 
+ENV_FILE_ENCODING: Final = "utf-8-sig"  # with the mark at its beginning that Windows' editors leave, or without
+
+_LONGEST: Final = 315_360_000.0  # ten years: what a clock and Redis can still count with
+
 
 def _otel(variable: str, default: Any, description: str) -> Any:
     return Field(
@@ -37,12 +41,13 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix="WEAVER_",
         env_file=".env",
-        env_file_encoding="utf-8",
+        env_file_encoding=ENV_FILE_ENCODING,
         env_ignore_empty=True,
         extra="ignore",
         frozen=True,
         populate_by_name=True,
         hide_input_in_errors=True,
+        allow_inf_nan=False,
     )
 
     # Telemetry
@@ -122,10 +127,13 @@ class Settings(BaseSettings):
     )
     max_body_bytes: int = Field(default=1_048_576, ge=1, description="Largest request body taken.")
     stream_stall_seconds: float = Field(
-        default=60.0, gt=0.0, description="How long the client of a stream may read nothing until its run is cancelled."
+        default=60.0,
+        gt=0.0,
+        le=_LONGEST,
+        description="How long the client of a stream may read nothing until its run is cancelled.",
     )
     shutdown_grace_seconds: float = Field(
-        default=20.0, ge=0.0, description="How long running work may go on after SIGTERM."
+        default=20.0, ge=0.0, le=_LONGEST, description="How long running work may go on after SIGTERM."
     )
 
     # Runs
@@ -150,8 +158,10 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("ANTHROPIC_BASE_URL", "anthropic_base_url"),
         description="`ANTHROPIC_BASE_URL`",
     )
-    run_timeout_seconds: float = Field(default=120.0, gt=0.0, description="Longest a run may take.")
-    provider_timeout_seconds: float = Field(default=60.0, gt=0.0, description="Longest one model call may take.")
+    run_timeout_seconds: float = Field(default=120.0, gt=0.0, le=_LONGEST, description="Longest a run may take.")
+    provider_timeout_seconds: float = Field(
+        default=60.0, gt=0.0, le=_LONGEST, description="Longest one model call may take."
+    )
     provider_max_retries: int = Field(
         default=2, ge=0, le=10, description="Retries of one model call; 0 for agents with fallback models."
     )
@@ -161,12 +171,17 @@ class Settings(BaseSettings):
     task_concurrency: int = Field(default=16, ge=1, description="Tasks that run at the same time.")
     task_queue_size: int = Field(default=1000, ge=1, description="Tasks that may wait; more are refused with 429.")
     task_lease_seconds: float = Field(
-        default=5.0, ge=0.5, description="How long a worker may be silent until its tasks go to others; on Redis."
+        default=5.0,
+        ge=0.5,
+        le=_LONGEST,
+        description="How long a worker may be silent until its tasks go to others; on Redis.",
     )
     task_memory_mb: int = Field(
         default=256, ge=1, description="Memory that tasks may hold without Redis; roughly, and the oldest go first."
     )
-    task_ttl_seconds: float = Field(default=86_400.0, gt=0.0, description="How long a finished task can be read.")
+    task_ttl_seconds: float = Field(
+        default=86_400.0, gt=0.0, le=_LONGEST, description="How long a finished task can be read."
+    )
 
     @field_validator("api_keys", mode="before")
     @classmethod
@@ -195,7 +210,8 @@ def load_settings(*, env_file: str | Path | None = ".env", **overrides: Any) -> 
     """Read the settings: overrides first, then the environment, then `env_file`.
 
     Raises:
-        SettingsError: one line for each variable that has an unusable value; the value isn't in it.
+        SettingsError: one line for each variable that has an unusable value; the value isn't in it. Or `env_file`
+            can't be read.
 
     Example:
         >>> load_settings(env_file=None, telemetry_environment="production").capture_payloads
@@ -206,6 +222,10 @@ def load_settings(*, env_file: str | Path | None = ".env", **overrides: Any) -> 
     except ValidationError as error:
         lines = [f"{_name(problem['loc'])}: {problem['msg']}" for problem in error.errors(include_input=False)]
         raise SettingsError("; ".join(lines), hint="run 'weaver doctor' to see every setting") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{env_file} isn't UTF-8", hint="save it as UTF-8") from None
+    except OSError as error:
+        raise SettingsError(f"{env_file} can't be read: {error.strerror}") from None
 
 
 def export_provider_variables(env_file: str | Path = ".env") -> None:

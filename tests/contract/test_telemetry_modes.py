@@ -12,6 +12,19 @@ from tests.contract.telemetry_recording import MISSING, Recorded, to_the_cloud
 from tests.contract.telemetry_scenarios import FAKE_KEY, FAKE_TOKEN
 from tests.fixtures.otlp_receiver import OtlpReceiver
 
+KEPT_BACK = (
+    "WEAVER_LOGFIRE_TOKEN is set, but nothing is sent to Logfire: "
+    "set WEAVER_LOGFIRE_SEND_TO_CLOUD=true, or remove the token"
+)
+NOT_INSTALLED = (
+    "WEAVER_LOGFIRE_SEND_TO_CLOUD is true, but Logfire isn't installed, so nothing is sent to it: "
+    "pip install 'weaver-ai[logfire]'"
+)
+APPLICATION_SENDS = (
+    "nothing is sent to Logfire by weaver, for the application has set a tracer provider of its own: "
+    "have that one send, or unset WEAVER_LOGFIRE_SEND_TO_CLOUD"
+)
+
 
 @pytest.mark.parametrize("backend", BACKENDS)
 class TestModes:
@@ -100,42 +113,40 @@ class TestLogfireCloud:
             health = run_scenario("mode", "logfire", tmp_path, to_the_cloud(cloud.url)).result["health"]
         assert (health["state"], health["reason"]) == ("degraded", "Logfire answered 401 Unauthorized")
 
-    @pytest.mark.parametrize(
-        ("env", "line", "advice"),
-        [
-            (
-                {"WEAVER_LOGFIRE_TOKEN": FAKE_TOKEN},
-                "WEAVER_LOGFIRE_TOKEN is set, but nothing is sent to Logfire",
-                "set WEAVER_LOGFIRE_SEND_TO_CLOUD=true, or remove the token",
-            ),
-            (
-                {"WEAVER_LOGFIRE_SEND_TO_CLOUD": "true"},
-                "WEAVER_LOGFIRE_SEND_TO_CLOUD is true, but there is no token",
-                "set WEAVER_LOGFIRE_TOKEN to a write token of the project",
-            ),
-            (
-                {"WEAVER_LOGFIRE_SEND_TO_CLOUD": "true", "WEAVER_LOGFIRE_TOKEN": FAKE_TOKEN},
-                "nothing is sent to Logfire in development",
-                "set WEAVER_TELEMETRY_ENVIRONMENT=staging or production to send",
-            ),
-        ],
-    )
-    def test_a_token_without_the_switch_or_the_reverse_is_said(
-        self, tmp_path: Path, env: dict[str, str], line: str, advice: str
-    ) -> None:
-        with OtlpReceiver() as cloud:
-            outcome = run_scenario("mode", "logfire", tmp_path, {**env, "LOGFIRE_BASE_URL": cloud.url})
-        assert outcome.console.splitlines()[0] == f"{line}: {advice}"
-        assert cloud.bodies == []
-        assert FAKE_TOKEN not in outcome.console
+
+@pytest.mark.parametrize(
+    ("way", "switch", "line"),
+    [
+        ("logfire", False, KEPT_BACK),
+        ("opentelemetry", False, KEPT_BACK),
+        ("host", False, KEPT_BACK),
+        ("off", False, KEPT_BACK),
+        ("opentelemetry", True, NOT_INSTALLED),
+        ("host", True, APPLICATION_SENDS),
+    ],
+)
+def test_what_keeps_the_cloud_from_getting_anything_is_said_whichever_backend_there_is(
+    tmp_path: Path, way: str, switch: bool, line: str
+) -> None:
+    env = {"WEAVER_LOGFIRE_TOKEN": FAKE_TOKEN, "WEAVER_TELEMETRY_ENVIRONMENT": "production"}
+    env |= {"WEAVER_LOGFIRE_SEND_TO_CLOUD": "true"} if switch else {}
+    env |= {"WEAVER_TELEMETRY_ENABLED": "false"} if way == "off" else {}
+    backend = "opentelemetry" if way == "opentelemetry" else "logfire"
+    with OtlpReceiver() as cloud:
+        scenario = "host" if way == "host" else "mode"
+        outcome = run_scenario(scenario, backend, tmp_path, {**env, "LOGFIRE_BASE_URL": cloud.url})
+    said = [one for one in outcome.console.splitlines() if "LOGFIRE" in one or "sent to Logfire" in one]
+    assert list(dict.fromkeys(said)) == [line]
+    assert cloud.bodies == []
+    assert FAKE_TOKEN not in outcome.console
 
 
 def _without_times(console: str, name: str) -> list[str]:
     lines = console.splitlines()
-    if name == "opentelemetry":
-        assert lines.pop(0) == MISSING
     if lines and lines[0].startswith("WEAVER_LOGFIRE_TOKEN"):
         lines.pop(0)
+    if name == "opentelemetry":
+        assert lines.pop(0) == MISSING
     text = "\n".join(line.strip() for line in lines)
     text = re.sub(r"(?m)^\d\d:\d\d:\d\d\.\d{3} ", "", text)
     text = re.sub(r"\d+\.\d+ m?s\b", "<time>", text)

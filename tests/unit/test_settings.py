@@ -38,6 +38,39 @@ def test_the_environment_wins_over_the_env_file(monkeypatch: pytest.MonkeyPatch,
     assert (settings.host, settings.port) == ("0.0.0.0", 9002)  # noqa: S104 # a value, nothing is bound
 
 
+def test_every_number_that_is_no_whole_one_has_an_upper_bound() -> None:
+    floats = {name: field for name, field in Settings.model_fields.items() if field.annotation is float}
+    assert len(floats) > 5
+    assert [name for name, field in floats.items() if not any(hasattr(one, "le") for one in field.metadata)] == []
+
+
+def test_an_env_file_may_begin_with_a_mark(tmp_path: Path) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_bytes(b"\xef\xbb\xbfWEAVER_PORT=9001\n")
+    assert load_settings(env_file=env_file).port == 9001
+
+
+@pytest.mark.parametrize("content", [b"WEAVER_HOST=caf\xe9\n", "WEAVER_PORT=1\n".encode("utf-16")])
+def test_an_env_file_that_is_not_utf_8_is_one_readable_line(tmp_path: Path, content: bytes) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_bytes(content)
+    with pytest.raises(SettingsError) as caught:
+        load_settings(env_file=env_file)
+    assert (str(caught.value), caught.value.hint) == (f"{env_file} isn't UTF-8", "save it as UTF-8")
+
+
+def test_an_env_file_that_cannot_be_read_is_one_readable_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object, **options: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    env_file = tmp_path / ".env"
+    env_file.write_text("WEAVER_PORT=9001\n")
+    monkeypatch.setattr("dotenv.main.open", refuse, raising=False)
+    with pytest.raises(SettingsError) as caught:
+        load_settings(env_file=env_file)
+    assert str(caught.value) == f"{env_file} can't be read: Permission denied"
+
+
 def test_an_override_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WEAVER_PORT", "9002")
     monkeypatch.setenv("OPENAI_BASE_URL", "http://environment.invalid")
@@ -67,6 +100,14 @@ def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> N
         ),
         ("WEAVER_TELEMETRY_SAMPLE_RATE", "2", "WEAVER_TELEMETRY_SAMPLE_RATE: Input should be less than or equal to 1"),
         ("WEAVER_TASK_QUEUE_SIZE", "0", "WEAVER_TASK_QUEUE_SIZE: Input should be greater than or equal to 1"),
+        ("WEAVER_TASK_TTL_SECONDS", "inf", "WEAVER_TASK_TTL_SECONDS: Input should be a finite number"),
+        ("WEAVER_RUN_TIMEOUT_SECONDS", "nan", "WEAVER_RUN_TIMEOUT_SECONDS: Input should be a finite number"),
+        ("WEAVER_TELEMETRY_SAMPLE_RATE", "nan", "WEAVER_TELEMETRY_SAMPLE_RATE: Input should be a finite number"),
+        (
+            "WEAVER_SHUTDOWN_GRACE_SECONDS",
+            "1e18",
+            "WEAVER_SHUTDOWN_GRACE_SECONDS: Input should be less than or equal to 315360000",
+        ),
     ],
 )
 def test_a_wrong_value_names_its_variable_in_one_line(

@@ -85,13 +85,21 @@ def _load() -> tuple[Settings | None, list[Finding]]:
     try:
         return load_settings(), []
     except SettingsError as error:
+        if str(error).startswith(".env"):
+            return None, [Finding("error", f"{error.message}{f': {error.hint}' if error.hint else ''}")]
         return None, [Finding("error", line) for line in error.message.split("; ")]
 
 
 def _read_env_file(path: Path) -> dict[str, str]:
     from dotenv import dotenv_values
 
-    return {name: value for name, value in dotenv_values(path).items() if value is not None}
+    from weaver_ai.settings import ENV_FILE_ENCODING
+
+    try:
+        values = dotenv_values(path, encoding=ENV_FILE_ENCODING)
+    except (OSError, UnicodeDecodeError):
+        return {}  # load_settings has said it
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _setting_lines(
@@ -169,24 +177,12 @@ def findings(settings: Settings) -> Iterator[Finding]:
 
 
 def _telemetry_findings(settings: Settings) -> Iterator[Finding]:
+    from weaver_ai.telemetry.cloud import cloud_warning
     from weaver_ai.telemetry.outlets import outlets_of
 
-    if settings.logfire_token is not None and not settings.logfire_send_to_cloud:
-        yield Finding(
-            "error",
-            "WEAVER_LOGFIRE_TOKEN is set, but nothing is sent: set WEAVER_LOGFIRE_SEND_TO_CLOUD=true, or unset it",
-        )
-    if settings.logfire_send_to_cloud and settings.logfire_token is None:
-        yield Finding("error", "WEAVER_LOGFIRE_SEND_TO_CLOUD is true without a token: set WEAVER_LOGFIRE_TOKEN")
-    if settings.logfire_token is not None and settings.logfire_send_to_cloud and _in_development(settings):
-        yield Finding("warning", "nothing is sent to Logfire while WEAVER_TELEMETRY_ENVIRONMENT is development")
-    if settings.logfire_send_to_cloud and find_spec("logfire") is None:
-        yield Finding("error", "WEAVER_LOGFIRE_SEND_TO_CLOUD needs Logfire: pip install 'weaver-ai[logfire]'")
+    if (line := cloud_warning(settings, installed=find_spec("logfire") is not None)) is not None:
+        yield Finding("warning", line)
     yield from (Finding("warning", line) for line in outlets_of(settings).undone)
-
-
-def _in_development(settings: Settings) -> bool:
-    return settings.telemetry_environment == "development"
 
 
 def _model_findings(settings: Settings) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ from opentelemetry.propagators.textmap import TextMapPropagator
 
 from weaver_ai.settings import Settings
 from weaver_ai.telemetry.api import Telemetry
+from weaver_ai.telemetry.cloud import APPLICATION_SENDS, cloud_warning, sends_to_cloud
 from weaver_ai.telemetry.instrument import refresh
 from weaver_ai.telemetry.log_bridge import install_bridge, remove_bridge
 from weaver_ai.telemetry.off_backend import OffTelemetry
@@ -25,17 +26,6 @@ from weaver_ai.telemetry.spare_threads import SpareThreads
 __all__ = ["LOGFIRE_MISSING", "configure_telemetry"]
 
 LOGFIRE_MISSING: Final = "Logfire not available - install with: pip install 'weaver-ai[logfire]'"
-_KEPT_BACK: Final = (
-    "WEAVER_LOGFIRE_TOKEN is set, but nothing is sent to Logfire: set WEAVER_LOGFIRE_SEND_TO_CLOUD=true, "
-    "or remove the token"
-)
-_NOTHING_TO_SEND_WITH: Final = (
-    "WEAVER_LOGFIRE_SEND_TO_CLOUD is true, but there is no token: set WEAVER_LOGFIRE_TOKEN to a write token "
-    "of the project"
-)
-_DEVELOPMENT: Final = (
-    "nothing is sent to Logfire in development: set WEAVER_TELEMETRY_ENVIRONMENT=staging or production to send"
-)
 
 _log = logging.getLogger("weaver_ai.telemetry")
 _lock = threading.RLock()
@@ -83,7 +73,10 @@ def _selected(settings: Settings) -> Telemetry:
     from weaver_ai.telemetry.resource import service_name  # noqa: PLC0415
 
     redactor = Redactor(known_secrets(settings))
-    if not settings.telemetry_enabled or settings.otel_sdk_disabled:
+    enabled = settings.telemetry_enabled and not settings.otel_sdk_disabled
+    if (line := cloud_warning(settings, installed=not enabled or _logfire_backend() is not None)) is not None:
+        _log.warning(line)
+    if not enabled:
         return OffTelemetry(service_name(settings), settings.telemetry_environment, redactor)
     return _enabled(settings, redactor)
 
@@ -102,6 +95,8 @@ def _enabled(settings: Settings, redactor: Redactor) -> Telemetry:
     logfire_backend = _logfire_backend()
     ours = logfire_backend is not None and logfire_backend.is_installed()
     if not ours and otel_backend.host_has_provider():
+        if _cloud_token(settings) is not None:
+            _log.warning(APPLICATION_SENDS)
         pipeline = build_pipeline(settings, redactor, host_owned=True)
         providers = otel_backend.join_host(pipeline, resource_of(resource))
         name = "logfire" if type(providers.tracer).__module__.startswith("logfire.") else "opentelemetry"
@@ -135,15 +130,7 @@ def _logfire_backend() -> ModuleType | None:
 
 
 def _cloud_token(settings: Settings) -> str | None:
-    if settings.logfire_token is None:
-        if settings.logfire_send_to_cloud:
-            _log.warning(_NOTHING_TO_SEND_WITH)
-        return None
-    if not settings.logfire_send_to_cloud:
-        _log.warning(_KEPT_BACK)
-        return None
-    if settings.telemetry_environment == "development":
-        _log.warning(_DEVELOPMENT)
+    if settings.logfire_token is None or not sends_to_cloud(settings):
         return None
     return settings.logfire_token.get_secret_value()
 

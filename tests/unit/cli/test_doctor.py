@@ -72,6 +72,12 @@ def test_secrets_stay_hidden_when_another_setting_is_wrong(
     assert "error: WEAVER_PORT: Input should be a valid integer" in report
 
 
+def test_an_env_file_that_is_not_utf_8_is_found(capsys: pytest.CaptureFixture[str]) -> None:
+    Path(".env").write_bytes(b"WEAVER_HOST=caf\xe9\n")
+    assert main(["doctor"]) == 1
+    assert "error: .env isn't UTF-8: save it as UTF-8" in capsys.readouterr().out
+
+
 def test_a_misspelt_variable_is_guessed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WEAVER_PROT", "9000")
     assert main(["doctor"]) == 0
@@ -97,14 +103,6 @@ def _texts(level: str, **settings: Any) -> list[str]:
 @pytest.mark.parametrize(
     ("settings", "text"),
     [
-        (
-            {"logfire_token": SECRET},
-            "WEAVER_LOGFIRE_TOKEN is set, but nothing is sent: set WEAVER_LOGFIRE_SEND_TO_CLOUD=true, or unset it",
-        ),
-        (
-            {"logfire_send_to_cloud": True},
-            "WEAVER_LOGFIRE_SEND_TO_CLOUD is true without a token: set WEAVER_LOGFIRE_TOKEN",
-        ),
         (
             {"model": "openai:gpt-5-mini"},
             "WEAVER_MODEL is openai:gpt-5-mini, but OPENAI_API_KEY isn't set",
@@ -133,7 +131,14 @@ def test_what_is_wrong(settings: dict[str, Any], text: str) -> None:
         ),
         (
             {"logfire_token": SECRET, "logfire_send_to_cloud": True, "openai_api_key": SECRET},
-            "nothing is sent to Logfire while WEAVER_TELEMETRY_ENVIRONMENT is development",
+            "nothing is sent to Logfire in development: set WEAVER_TELEMETRY_ENVIRONMENT=staging or production to send",
+        ),
+        (
+            {"logfire_token": SECRET, "openai_api_key": SECRET},
+            (
+                "WEAVER_LOGFIRE_TOKEN is set, but nothing is sent to Logfire: "
+                "set WEAVER_LOGFIRE_SEND_TO_CLOUD=true, or remove the token"
+            ),
         ),
         (
             {"otel_traces_exporter": "zipkin", "openai_api_key": SECRET},
