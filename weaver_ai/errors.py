@@ -12,6 +12,7 @@ from typing import ClassVar
 __all__ = [
     "AgentNotFound",
     "CapabilityNotFound",
+    "ContextWindowExceeded",
     "DeadlineExceeded",
     "Draining",
     "EngineUnavailable",
@@ -34,6 +35,7 @@ __all__ = [
     "StepChanged",
     "TargetError",
     "TaskNotFound",
+    "UsageLimitReached",
     "WeaverError",
     "WorkerLost",
     "WorkflowNotFound",
@@ -170,6 +172,13 @@ class RunTimeout(RunFailed):
     title = "Run timed out"
 
 
+class UsageLimitReached(RunFailed):
+    """A run needed more model requests, tool calls, tokens or money than its agent may use."""
+
+    code = "usage-limit-reached"
+    title = "Usage limit reached"
+
+
 class RunCancelled(RunFailed):
     """A run was cancelled by its caller, by a disconnect or by a shutdown."""
 
@@ -251,6 +260,13 @@ class ProviderRejected(ProviderError):
 
     code = "provider-rejected"
     title = "Model provider rejected the request"
+
+
+class ContextWindowExceeded(ProviderRejected):
+    """The input, with the conversation before it, is longer than the model's context window."""
+
+    code = "context-window-exceeded"
+    title = "Context window exceeded"
 
 
 class ProviderInvalidResponse(ProviderError):

@@ -36,6 +36,7 @@ from pydantic_ai.exceptions import RunTimedOut as AgentRunTimedOut
 from pydantic_core import PydanticSerializationError
 
 from weaver_ai.errors import (
+    ContextWindowExceeded,
     ProviderError,
     ProviderInvalidResponse,
     ProviderRateLimited,
@@ -47,12 +48,14 @@ from weaver_ai.errors import (
     RunCancelled,
     RunFailed,
     RunTimeout,
+    UsageLimitReached,
     WeaverError,
 )
 
 __all__ = ["failure_of"]
 
 _IN_LOG: Final = "the cause is in the log and on the trace, under this trace id"
+_TOO_LONG: Final = "the input is longer than the model's context window: send less, or a shorter history"
 _REQUEST_TIMEOUT: Final = 408
 _TOO_MANY_REQUESTS: Final = 429
 _SERVER_ERRORS: Final = range(500, 600)
@@ -65,6 +68,7 @@ _HOPE: Final[tuple[type[ProviderError], ...]] = (
     ProviderTimeout,
     ProviderUnreachable,
     ProviderInvalidResponse,
+    ContextWindowExceeded,
     ProviderRejected,
     ProviderError,
 )
@@ -98,7 +102,9 @@ def _of_run(error: Exception, name: str, kind: str, providers: Mapping[str, str]
         case AgentRunCancelled():
             return RunCancelled(f"{subject} was cancelled")
         case UsageLimitExceeded():
-            return RunFailed(f"{subject} went over its usage limit")
+            return UsageLimitReached(
+                f"{subject} went over its usage limit", hint="ask for less in one run, or raise its UsageLimits"
+            )
         case ConcurrencyLimitExceeded():
             return QueueFull(f"{subject} has too many runs waiting", retry_after=1.0)
         case UnexpectedModelBehavior():
@@ -167,6 +173,8 @@ def _sorted(error: ModelAPIError, status: int | None) -> _Sorted:  # noqa: PLR09
         return ProviderRateLimited, f"is rate limiting{_answered(status)}", None
     if isinstance(error, ModelUnavailableError | ModelServerError) or (status is not None and status in _SERVER_ERRORS):
         return ProviderUnavailable, f"is unavailable{_answered(status)}", None
+    if isinstance(error, ModelContextWindowExceededError):
+        return ContextWindowExceeded, f"takes no input of that length{_answered(status)}", _TOO_LONG
     if isinstance(error, ModelRequestRejectedError) or (status is not None and status in _CLIENT_ERRORS):
         return ProviderRejected, f"rejected the request{_answered(status)}", _rejection_hint(error)
     if error.provider_error_code is not None or error.provider_error_type is not None:
@@ -179,8 +187,6 @@ def _rejection_hint(error: ModelAPIError) -> str | None:
         return "check the provider's key"
     if isinstance(error, ModelNotFoundError):
         return "check the model's name and the provider's base URL"
-    if isinstance(error, ModelContextWindowExceededError):
-        return "the input is longer than the model's context window"
     return None
 
 

@@ -18,12 +18,19 @@ OutputT = TypeVar("OutputT")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Tokens, model requests and tool calls."""
+    """Tokens, model requests and tool calls.
+
+    Attributes:
+        cached_tokens: of the input's, those that the provider read from its cache.
+        reasoning_tokens: of the output's, those that the model thought with.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
     requests: int = 0
     tool_calls: int = 0
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
 
     @property
     def total_tokens(self) -> int:
@@ -35,6 +42,8 @@ class Usage:
             output_tokens=self.output_tokens + other.output_tokens,
             requests=self.requests + other.requests,
             tool_calls=self.tool_calls + other.tool_calls,
+            cached_tokens=self.cached_tokens + other.cached_tokens,
+            reasoning_tokens=self.reasoning_tokens + other.reasoning_tokens,
         )
 
     @classmethod
@@ -44,6 +53,8 @@ class Usage:
             output_tokens=usage.output_tokens,
             requests=usage.requests,
             tool_calls=usage.tool_calls,
+            cached_tokens=usage.cache_read_tokens,
+            reasoning_tokens=usage.output_reasoning_tokens,
         )
 
     def to_json(self) -> dict[str, int]:
@@ -53,6 +64,8 @@ class Usage:
             "total_tokens": self.total_tokens,
             "requests": self.requests,
             "tool_calls": self.tool_calls,
+            "cached_tokens": self.cached_tokens,
+            "reasoning_tokens": self.reasoning_tokens,
         }
 
 

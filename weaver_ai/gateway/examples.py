@@ -102,7 +102,13 @@ CHAT_COMPLETION: Final[dict[str, Any]] = {
             "logprobs": None,
         }
     ],
-    "usage": {"prompt_tokens": 107, "completion_tokens": 30, "total_tokens": 137},
+    "usage": {
+        "prompt_tokens": 107,
+        "completion_tokens": 30,
+        "total_tokens": 137,
+        "prompt_tokens_details": {"cached_tokens": 0},
+        "completion_tokens_details": {"reasoning_tokens": 0},
+    },
     "system_fingerprint": None,
 }
 RUN_STREAM: Final = (

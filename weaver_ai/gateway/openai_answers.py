@@ -17,10 +17,12 @@ from weaver_ai.gateway.openai_schemas import (
     ChoiceDelta,
     ChunkChoice,
     CompletionMessage,
+    CompletionTokensDetails,
     CompletionUsage,
     FinishReason,
     FunctionCall,
     FunctionDelta,
+    PromptTokensDetails,
     ToolCall,
     ToolCallDelta,
 )
@@ -143,5 +145,9 @@ def _finish_reason(result: RunResult) -> FinishReason:
 def _usage(result: RunResult) -> CompletionUsage:
     used = result.usage
     return CompletionUsage(
-        prompt_tokens=used.input_tokens, completion_tokens=used.output_tokens, total_tokens=used.total_tokens
+        prompt_tokens=used.input_tokens,
+        completion_tokens=used.output_tokens,
+        total_tokens=used.total_tokens,
+        prompt_tokens_details=PromptTokensDetails(cached_tokens=used.cached_tokens),
+        completion_tokens_details=CompletionTokensDetails(reasoning_tokens=used.reasoning_tokens),
     )

@@ -50,6 +50,7 @@ _STATUS: Mapping[type[errors.WeaverError], int] = {
     errors.EngineUnavailable: 503,
     errors.MissingExtra: 501,
     errors.RunTimeout: 504,
+    errors.UsageLimitReached: 422,
     errors.RunCancelled: 503,
     errors.DeadlineExceeded: 504,
     errors.StepChanged: 500,
@@ -60,12 +61,13 @@ _STATUS: Mapping[type[errors.WeaverError], int] = {
     errors.ProviderUnavailable: 502,
     errors.ProviderUnreachable: 503,
     errors.ProviderRejected: 502,
+    errors.ContextWindowExceeded: 422,
     errors.ProviderInvalidResponse: 502,
     errors.ProviderError: 502,
     errors.WeaverError: 500,
 }
 # The same request would fail the same way: the `openai` and `anthropic` clients stop retrying when they are told.
-_FINAL = (errors.ProviderRejected, errors.MissingExtra, errors.IdempotencyConflict)
+_FINAL = (errors.ProviderRejected, errors.UsageLimitReached, errors.MissingExtra, errors.IdempotencyConflict)
 
 _HTTP: Mapping[int, tuple[str, str]] = {
     400: ("bad-request", "Bad request"),

@@ -65,6 +65,8 @@ class RunUsage(BaseModel):
     total_tokens: int = Field(ge=0)
     requests: int = Field(ge=0)
     tool_calls: int = Field(ge=0)
+    cached_tokens: int = Field(default=0, ge=0, description="Of the input's, those read from the provider's cache.")
+    reasoning_tokens: int = Field(default=0, ge=0, description="Of the output's, those that the model thought with.")
 
 
 class TaskTerms(BaseModel):
@@ -168,6 +170,8 @@ class RunReport(BaseModel):
                         "total_tokens": 137,
                         "requests": 2,
                         "tool_calls": 1,
+                        "cached_tokens": 0,
+                        "reasoning_tokens": 0,
                     },
                     "cost": 0.00021,
                     "model": "gpt-5-mini",

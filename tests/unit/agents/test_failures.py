@@ -14,6 +14,7 @@ from pydantic_ai.exceptions import (
     ConcurrencyLimitExceeded,
     ContentFilterError,
     ModelAPIError,
+    ModelContextWindowExceededError,
     ModelHTTPError,
     ModelOverloadedError,
     ModelRateLimitError,
@@ -29,6 +30,7 @@ from tests.fixtures.provider_server import ClosedPort, ProviderServer, Vendor
 from weaver_ai.agents import Ledger, RunEvent, Runner, RunOptions, Weaver
 from weaver_ai.agents.failures import failure_of
 from weaver_ai.errors import (
+    ContextWindowExceeded,
     ProviderError,
     ProviderInvalidResponse,
     ProviderRateLimited,
@@ -40,6 +42,7 @@ from weaver_ai.errors import (
     RunCancelled,
     RunFailed,
     RunTimeout,
+    UsageLimitReached,
     WeaverError,
 )
 from weaver_ai.settings import Settings, load_settings
@@ -240,7 +243,7 @@ def failure(error: Exception) -> WeaverError:
 UNMODELLED: dict[str, tuple[Exception, type[WeaverError], str]] = {
     "timed out": (RunTimedOut("x"), RunTimeout, "the agent 'a' took longer than it may"),
     "cancelled": (AgentRunCancelled("x"), RunCancelled, "the agent 'a' was cancelled"),
-    "usage limit": (UsageLimitExceeded("x"), RunFailed, "the agent 'a' went over its usage limit"),
+    "usage limit": (UsageLimitExceeded("x"), UsageLimitReached, "the agent 'a' went over its usage limit"),
     "concurrency": (ConcurrencyLimitExceeded("x"), QueueFull, "the agent 'a' has too many runs waiting"),
     "content filter": (
         ContentFilterError("x"),
@@ -261,6 +264,12 @@ UNMODELLED: dict[str, tuple[Exception, type[WeaverError], str]] = {
         ProviderError, "openai (m1) reported an error in its answer",
     ),
     "a name from the answer": (ModelAPIError(SECRET, "x"), ProviderInvalidResponse, f"openai (m1) {UNREADABLE}"),
+    "too long": (
+        ModelHTTPError.for_category(
+            ModelContextWindowExceededError, status_code=400, model_name="m1", body=SECRET
+        ),
+        ContextWindowExceeded, "openai (m1) takes no input of that length: status 400",
+    ),
     "quota as 429": (
         ModelHTTPError.for_category(None, status_code=429, model_name="m1", body=SECRET),
         ProviderRateLimited, "openai (m1) is rate limiting: status 429",
@@ -305,6 +314,18 @@ CHAINS: dict[str, tuple[list[Exception], type[ProviderError], str, float | None]
         ProviderRateLimited,
         "all 2 models failed: openai (m1) is rate limiting: status 429; anthropic (m2) is unavailable: status 529",
         5.0,
+    ),
+    "too long for all": (
+        [
+            ModelHTTPError(401, "m1", SECRET),
+            ModelHTTPError.for_category(
+                ModelContextWindowExceededError, status_code=400, model_name="m2", body=SECRET
+            ),
+        ],
+        ContextWindowExceeded,
+        ("all 2 models failed: openai (m1) rejected the request: status 401; "
+        "anthropic (m2) takes no input of that length: status 400"),
+        None,
     ),
     "a chain in a chain": (
         [FallbackExceptionGroup("inner", [rate_limited(None)]), overloaded(None)],

@@ -17,11 +17,15 @@ from pydantic_ai.messages import (
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 from pydantic_ai.usage import RequestUsage
 
+from tests.fixtures.provider_answers import Says
+from tests.fixtures.provider_answers import Usage as SpentTokens
+from tests.fixtures.provider_server import ProviderServer
 from tests.fixtures.recorded_spans import Recorded
 from tests.unit.agents.scripted import (
     ONE_REQUEST,
     Colour,
     call,
+    events_of,
     run,
     runner_of,
     scripted,
@@ -72,7 +76,15 @@ async def test_a_result_as_json_has_all_but_the_messages() -> None:
         "kind": "agent",
         "output": "It is 42.",
         "text": "It is 42.",
-        "usage": {"input_tokens": 200, "output_tokens": 20, "total_tokens": 220, "requests": 2, "tool_calls": 1},
+        "usage": {
+            "input_tokens": 200,
+            "output_tokens": 20,
+            "total_tokens": 220,
+            "requests": 2,
+            "tool_calls": 1,
+            "cached_tokens": 0,
+            "reasoning_tokens": 0,
+        },
         "cost": float(2 * ONE_REQUEST),
         "model": "gpt-6-luna",
         "provider": result.provider,
@@ -110,6 +122,32 @@ async def test_an_answer_that_does_not_tell_its_tokens_has_no_price() -> None:
 
     result = await run(runner_of(Agent(FunctionModel(answer, model_name="gpt-6-luna"), name="a")), "a", "hi")
     assert result.cost is None
+
+
+@pytest.mark.parametrize("model", ["openai:gpt-6-luna", "openai-chat:gpt-6-luna", "anthropic:claude-haiku-5-5"])
+async def test_cached_and_reasoning_tokens_are_told(provider_server: ProviderServer, model: str) -> None:
+    for vendor in (provider_server.openai, provider_server.anthropic):
+        vendor.always(Says("hello", usage=SpentTokens(input=120, output=30, cached=100, reasoning=10)))
+    runner = runner_of(
+        Agent(name="a"),
+        model=model,
+        openai_api_key="-".join(["sk", "test"]),
+        anthropic_api_key="-".join(["sk", "test"]),
+        openai_base_url=provider_server.openai.base_url,
+        anthropic_base_url=provider_server.anthropic.base_url,
+    )
+    usage = (await run(runner, "a", "hi")).usage
+    streamed = (await events_of(runner, "a", "hi"))[-1].result.usage
+    await runner.aclose()
+    thought = 0 if model.startswith("anthropic") else 10  # Anthropic doesn't tell them apart
+    assert (
+        usage
+        == streamed
+        == Usage(input_tokens=120, output_tokens=30, requests=1, cached_tokens=100, reasoning_tokens=thought)
+    )
+    assert usage + usage == Usage(
+        input_tokens=240, output_tokens=60, requests=2, cached_tokens=200, reasoning_tokens=2 * thought
+    )
 
 
 async def test_structured_output_is_json_and_its_text_too() -> None:

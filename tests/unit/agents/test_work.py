@@ -89,7 +89,15 @@ async def test_a_task_that_cannot_run_says_why(
     task = await engine.submit(TaskRequest(capability=capability, input=value))
     done = await engine.result(task.id, timeout_seconds=10)
     assert (done.state, done.error) == ("failed", error)
-    assert done.usage == {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0, "requests": 0, "tool_calls": 0}
+    assert done.usage == {
+        "input_tokens": 0,
+        "output_tokens": 0,
+        "total_tokens": 0,
+        "requests": 0,
+        "tool_calls": 0,
+        "cached_tokens": 0,
+        "reasoning_tokens": 0,
+    }
 
 
 async def test_a_cancelled_task_cancels_its_model_call_and_says_what_it_used(recorded: Recorded) -> None:

@@ -68,6 +68,7 @@ STATUSES = {
     "engine-unavailable": 503,
     "run-failed": 500,
     "run-timeout": 504,
+    "usage-limit-reached": 422,
     "run-cancelled": 503,
     "deadline-exceeded": 504,
     "step-changed": 500,
@@ -78,6 +79,7 @@ STATUSES = {
     "provider-unavailable": 502,
     "provider-unreachable": 503,
     "provider-rejected": 502,
+    "context-window-exceeded": 422,
     "provider-invalid-response": 502,
 }
 
