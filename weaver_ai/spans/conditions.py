@@ -46,8 +46,8 @@ class Name(Condition):
     def __init__(self, text: Text) -> None:
         super().__init__("name", show(text))
         self._fits = _fitter(text)
-        self.text = text if isinstance(text, str) else text.pattern
-        self.exact = text if isinstance(text, str) and "*" not in text else None
+        self.text: str = text if isinstance(text, str) else text.pattern
+        self.exact: str | None = text if isinstance(text, str) and "*" not in text else None
 
     def asked(self) -> str:
         return self.expected

@@ -18,8 +18,8 @@ class Condition(ABC):
     __slots__ = ("expected", "label")
 
     def __init__(self, label: str, expected: str) -> None:
-        self.label = label
-        self.expected = expected
+        self.label: str = label
+        self.expected: str = expected
 
     @abstractmethod
     def holds(self, position: int, forest: Forest) -> bool: ...
@@ -87,7 +87,7 @@ class SpanPattern:
     __slots__ = ("conditions",)
 
     def __init__(self, conditions: Sequence[Condition]) -> None:
-        self.conditions = tuple(conditions)
+        self.conditions: tuple[Condition, ...] = tuple(conditions)
 
     def __and__(self, other: SpanPattern) -> SpanPattern:
         return SpanPattern(self.conditions + other.conditions)
@@ -141,7 +141,7 @@ class Either(Condition):
 
     def __init__(self, *options: SpanPattern) -> None:
         super().__init__("either", " | ".join(map(repr, options)))
-        self.options = options
+        self.options: tuple[SpanPattern, ...] = options
 
     def asked(self) -> str:
         return self.expected
@@ -175,7 +175,7 @@ class Never(Condition):
 
     def __init__(self, pattern: SpanPattern) -> None:
         super().__init__("not", f"~{pattern!r}")
-        self.pattern = pattern
+        self.pattern: SpanPattern = pattern
 
     def asked(self) -> str:
         return self.expected

@@ -38,7 +38,7 @@ class Logs(Signal[Log]):
         >>> logs.one("refund *", {"order": 7}, severity="warn", span="execute_tool refund")
     """
 
-    noun = "log"
+    noun: str = "log"
 
     def __init__(self, recording: Recording, *, promises: Promises | None = None) -> None:
         super().__init__(recording.subscribe_to_all, promises)

@@ -74,7 +74,7 @@ class Log:
 class LogPattern(Pattern[Log]):
     """A log to look for; made by `log`. Patterns combine with `&`, `|` and `~`."""
 
-    function = "log"
+    function: str = "log"
 
 
 def log(

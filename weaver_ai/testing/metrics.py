@@ -72,7 +72,7 @@ class Metrics(Signal[Metric]):
         12
     """
 
-    noun = "metric"
+    noun: str = "metric"
 
     def __init__(self, recording: Recording, *, promises: Promises | None = None) -> None:
         super().__init__(recording.subscribe_to_all, promises)

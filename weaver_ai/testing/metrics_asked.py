@@ -85,7 +85,7 @@ class Metric:
 class MetricPattern(Pattern[Metric]):
     """A time series to look for; made by `metric`. Patterns combine with `&`, `|` and `~`."""
 
-    function = "metric"
+    function: str = "metric"
 
 
 def metric(

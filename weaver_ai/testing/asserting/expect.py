@@ -259,7 +259,7 @@ class Trace(Selection):
         roots = [root for root in look.forest.roots if root in inside]
         subject = f"{look.forest.spans[roots[0]].name!r}.trace"
         self._seen = replace(look, positions=positions, roots=roots, subject=subject)
-        self.trace_id = trace_id
+        self.trace_id: str = trace_id
 
     def _look(self) -> Look:
         return self._seen

@@ -40,8 +40,8 @@ class Condition(ABC, Generic[T]):
     """One thing that is asked. As text, it is what a message lists: `severity 'warn'`."""
 
     def __init__(self, label: str, expected: str) -> None:
-        self.label = label
-        self.expected = expected
+        self.label: str = label
+        self.expected: str = expected
 
     @abstractmethod
     def holds(self, item: T) -> bool: ...
@@ -74,7 +74,7 @@ class Value(Condition[T]):
         super().__init__(label, shown or show(expected))
         self._expected = expected
         self._read = read
-        self.argument = argument
+        self.argument: Literal["first", "attribute", "keyword"] = argument
 
     def holds(self, item: T) -> bool:
         return matches(self._expected, self._read(item))
@@ -125,7 +125,7 @@ class Pattern(Generic[T]):
     function: str
 
     def __init__(self, conditions: Sequence[Condition[T]]) -> None:
-        self.conditions = tuple(conditions)
+        self.conditions: tuple[Condition[T], ...] = tuple(conditions)
 
     def __and__(self, other: Self) -> Self:
         return type(self)(self.conditions + other.conditions) if isinstance(other, type(self)) else NotImplemented

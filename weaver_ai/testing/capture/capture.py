@@ -35,7 +35,7 @@ class Capture:
     """
 
     def __init__(self) -> None:
-        self.every_span = False
+        self.every_span: bool = False
         self._session = Origin("the session", "session")
         self._now = self._session
         self._recording: Recording | None = None

@@ -56,8 +56,8 @@ class Recording:
         self.last_context: Mapping[str, object] | None = None
         self.logs: list[ReadWriteLogRecord] = []
         self.measurements: list[Measurement] = []
-        self.remote = Remote()
-        self.began_at = time_ns()
+        self.remote: Remote = Remote()
+        self.began_at: int = time_ns()
         self._began_steady = monotonic_ns()
         self._marks: list[tuple[int, int]] = []
         self._explain = explain
