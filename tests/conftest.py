@@ -13,6 +13,9 @@ from hypothesis import settings
 # OpenTelemetry's instrumentations read it once for the process: whichever test is the first must not decide the names.
 os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http,database")
 
+# tox sets it, and a shell may: messages would be as wide as somebody's terminal.
+os.environ.pop("COLUMNS", None)
+
 pytest_plugins = ["pytester"]
 
 

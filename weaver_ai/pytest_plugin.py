@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
@@ -122,10 +123,11 @@ def pytest_fixture_setup(fixturedef: pytest.FixtureDef[object], request: pytest.
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: object) -> None:
-    """Tell a worker of pytest-xdist whether the terminal, which it can't see, takes colour."""
+    """Tell a worker of pytest-xdist of the terminal, which it can't see: whether it takes colour, how wide it is."""
     workerinput: dict[str, object] = node.workerinput  # type: ignore[attr-defined] # xdist's WorkerController
     config: pytest.Config = node.config  # type: ignore[attr-defined]
     workerinput["weaver_colour"] = config.get_terminal_writer().hasmarkup
+    workerinput["weaver_columns"] = shutil.get_terminal_size(fallback=(0, 0)).columns
 
 
 # These four don't ask for `request`: it costs as much as the rest of them.

@@ -14,7 +14,7 @@ from weaver_ai.spans.normalise import normalise
 from weaver_ai.spans.tree import Forest
 from weaver_ai.spans.values import SHOWN, clip, columns, one_line, show
 
-__all__ = ["PLAIN", "Ink", "Style", "seconds", "tree_lines"]
+__all__ = ["PLAIN", "Ink", "Style", "seconds", "shares", "tree_lines"]
 
 Ink: TypeAlias = Literal["red", "green", "yellow", "cyan", "dim", "bold"]
 
@@ -31,6 +31,7 @@ class Style:
 
     Attributes:
         width: columns; longer values are clipped in their middle.
+        first: columns that the first line of a message lacks, for what is written before it.
         colour: ANSI colours.
         ascii: no box drawing, for terminals and logs that can't show it.
         stable: leave out durations and normalise values, so that two runs give the same text.
@@ -39,6 +40,7 @@ class Style:
     """
 
     width: int = 100
+    first: int = 0
     colour: bool = False
     ascii: bool = False
     stable: bool = False
@@ -134,7 +136,7 @@ def _name_width(style: Style) -> int:
 
 def _gap(row: _Row, style: Style, *, is_last: bool) -> str:
     hint = f"; {style.hint}" if style.hint and is_last else ""
-    return clip(row.text, max(style.room - columns(row.prefix + hint), 20)) + hint
+    return clip(row.text, max(style.room - columns(row.prefix + hint), 10)) + hint
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +228,7 @@ def _left_out(forest: Forest, places: Sequence[int]) -> str:
     return f"… {len(places):,} more: {listed}{', …' if rest else ''}"
 
 
-def _rooms(wanted: Sequence[int], room: int) -> list[int]:
+def shares(wanted: Sequence[int], room: int) -> list[int]:
     """How much each gets: what it wants, and the longest ones an equal share of what the others leave."""
     rooms = [0] * len(wanted)
     shortest_first = sorted(range(len(wanted)), key=wanted.__getitem__)
@@ -270,18 +272,19 @@ class _Setter:
             used = max(self.names, used) + 9
         note = f"{style.arrow} {self.notes[position]}" if position in self.notes else ""
         left = style.room - used - (len(note) + 2 if note else 0)
-        remarks = self._first_remarks(position, max(left // (_REMARK + 2), 1))
-        rooms = _rooms([columns(text) + 2 for text, _ in remarks], left)
+        remarks = self._first_remarks(position, left)
+        rooms = shares([columns(text) + 2 for text, _ in remarks], left)
         for (text, ink), room in zip(remarks, rooms, strict=True):
             parts.append("  " + style.paint(_fitted(text, max(room - 2, _REMARK)), ink))
         return "".join([*parts, "  " + style.paint(note, "cyan") if note else ""])
 
-    def _first_remarks(self, position: int, most: int) -> list[tuple[str, Ink]]:
-        """As many as the line has room for, and how many more there are."""
+    def _first_remarks(self, position: int, room: int) -> list[tuple[str, Ink]]:
+        """As many as there is room for, and how many more there are."""
         remarks = [(one_line(text), ink) for text, ink in self._remarks(position)]
-        if len(remarks) <= most:
+        each = _REMARK + 2
+        if len(remarks) <= max(room // each, 1):
             return remarks
-        kept = max(most - 1, 1)
+        kept = max(room // each - 1, 0)
         return [*remarks[:kept], (f"… {len(remarks) - kept} more", "dim")]
 
     def _remarks(self, position: int) -> Iterator[tuple[str, Ink]]:

@@ -18,6 +18,7 @@ __all__ = [
     "MISSING",
     "SHOWN",
     "absent",
+    "begin",
     "clip",
     "columns",
     "contains",
@@ -273,10 +274,10 @@ def clip(text: str, limit: int) -> str:
     tail = max((limit - 1) // 3, 0)
     if line.isascii():
         return f"{line[: limit - 1 - tail]}…{line[len(line) - tail :] if tail else ''}"
-    return f"{_fit(line, limit - 1 - tail)}…{_fit(line[::-1], tail)[::-1]}"
+    return f"{begin(line, limit - 1 - tail)}…{begin(line[::-1], tail)[::-1]}"
 
 
-def _fit(line: str, room: int) -> str:
+def begin(line: str, room: int) -> str:
     """As much of the beginning as has so many columns."""
     for at, letter in enumerate(line):
         room -= _width(letter)

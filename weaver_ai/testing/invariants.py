@@ -11,6 +11,7 @@ from typing import final
 
 from opentelemetry.trace import StatusCode
 
+from weaver_ai.spans.render import PLAIN, Style, shares
 from weaver_ai.spans.values import clip
 from weaver_ai.testing.capture.recording import Recording
 from weaver_ai.testing.capture.remote import explain_orphan
@@ -27,6 +28,7 @@ CHECKS: Mapping[str, bool] = {
     "error": False,
 }
 """Each check, and whether it's on unless somebody says otherwise."""
+_SHOWN = 24  # violations in a message
 
 
 @final
@@ -90,14 +92,23 @@ def violations(recording: Recording, leaks: Sequence[str], invariants: Invariant
     )
 
 
-def explain(node_id: str, found: Sequence[Violation]) -> Iterator[str]:
-    """The message, line by line."""
-    yield f"{node_id} passed, but its trace broke {'an invariant' if len(found) == 1 else f'{len(found)} invariants'}:"
+def explain(node_id: str, found: Sequence[Violation], style: Style = PLAIN) -> Iterator[str]:
+    """The message, line by line: of each check the first ones, where there are very many."""
+    what = "an invariant" if len(found) == 1 else f"{len(found):,} invariants"
+    said = f"passed, but its trace broke {what}:"
+    yield f"{clip(node_id, max(style.room - len(said) - 1, 40))} {said}"
     yield ""
+    by_check: dict[str, list[str]] = {}
     for violation in found:
-        yield f"  {violation.check:<8} {violation.line}"
+        by_check.setdefault(violation.check, []).append(violation.line)
+    rooms = shares([len(lines) for lines in by_check.values()], len(found) if style.whole else _SHOWN)
+    for (check, lines), room in zip(by_check.items(), rooms, strict=True):
+        for line in lines[:room]:
+            yield f"  {check:<8} {clip(line, max(style.room - 11, 20))}"
+        if len(lines) > room:
+            yield f"  {check:<8} {style.more(f'{len(lines) - room:,} more')}"
     yield ""
-    checks = [f"check_{check}=False" for check in dict.fromkeys(violation.check for violation in found)]
+    checks = [f"check_{check}=False" for check in by_check]
     yield f"Where that is meant: @pytest.mark.weaver({', '.join(checks)})"
 
 

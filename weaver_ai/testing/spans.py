@@ -10,13 +10,17 @@ from typing import final
 from weaver_ai.spans.growing import Growing
 from weaver_ai.spans.render import Style
 from weaver_ai.spans.tree import Forest
+from weaver_ai.testing.asserting.drawn import Drawn
 from weaver_ai.testing.asserting.expect import Selection
 from weaver_ai.testing.asserting.explain import Look
 from weaver_ai.testing.asserting.promises import Promises
 from weaver_ai.testing.asserting.source import Source
 from weaver_ai.testing.asserting.waiting import Eventually, Waiting
 
-__all__ = ["Spans"]
+__all__ = ["MESSAGE", "Spans"]
+
+MESSAGE = Style(width=96)
+"""Of a message, where no terminal says how wide it is."""
 
 
 @final
@@ -26,17 +30,25 @@ class Spans(Selection):
     Args:
         source: what records; asked again whenever its version grew.
         timeout: seconds that `eventually`, `wait` and `settle` wait unless they are told otherwise.
-        colour: colour the messages (ANSI); False in CI.
+        style: how messages are set.
         promises: where what `eventually` gives is noted until it is awaited.
+        drawn: where it is noted which trees a message shows.
     """
 
     def __init__(
-        self, source: Source, *, timeout: float = 5.0, colour: bool = False, promises: Promises | None = None
+        self,
+        source: Source,
+        *,
+        timeout: float = 5.0,
+        style: Style = MESSAGE,
+        promises: Promises | None = None,
+        drawn: Drawn | None = None,
     ) -> None:
         self._source = source
         self._timeout = timeout
         self._promises = promises or Promises()
-        self._style = Style(width=96, colour=colour)
+        self._style = style
+        self._drawn = drawn
         self._growing = Growing()
         self._known: tuple[int, Forest] | None = None
         self._inside: tuple[Forest, Sequence[int], Sequence[int]] | None = None
@@ -66,7 +78,9 @@ class Spans(Selection):
     @contextmanager
     def scope(self) -> Iterator[Spans]:
         """Only the spans that begin inside: `with spans.scope() as act: ...; act.one("POST *")`."""
-        inner = Spans(self._source, timeout=self._timeout, colour=self._style.colour, promises=self._promises)
+        inner = Spans(
+            self._source, timeout=self._timeout, style=self._style, promises=self._promises, drawn=self._drawn
+        )
         first = self._source.next_sequence
         inner._began = first, None
         try:
@@ -77,8 +91,9 @@ class Spans(Selection):
     def _look(self) -> Look:
         forest = self._forest()
         if self._began is None:
-            return Look(forest, None, None, "spans", self._style, self._source.why_empty)
-        return Look(forest, *self._scoped(forest, *self._began), "spans", self._style, self._source.why_empty)
+            return Look(forest, None, None, "spans", self._style, self._source.why_empty, self._drawn)
+        scoped = self._scoped(forest, *self._began)
+        return Look(forest, *scoped, "spans", self._style, self._source.why_empty, self._drawn)
 
     def _forest(self) -> Forest:
         version = self._source.version

@@ -229,3 +229,120 @@ def test_comparing_spans_is_explained(run_here: Run) -> None:
     result = run_here(AT + '\n    def test_it(spans):\n        at("a", 0, 1)\n        assert spans.all() == []')
     assert "SpanView" not in result.stdout.str()
     result.stdout.fnmatch_lines(["E       *"])
+
+
+REFUND = (
+    AT
+    + """
+    def test_it(spans):
+        root = at("POST /refund", 0, None)
+        at("charge", 10, 30, root, order=7)
+        root.end(60_000_000)
+        at("audit", 70, 80)
+        {body}
+"""
+)
+TREES = ["POST /refund     60ms", "└── charge       20ms", "audit            10ms"]
+
+
+def test_the_tree_that_the_message_shows_is_not_shown_again(run_here: Run) -> None:
+    result = run_here(REFUND.format(body='spans.one("charge", {"order": 8})'))
+    shown = result.stdout.str()
+    assert shown.count("POST /refund     60ms") == 1
+    assert "- trace -" not in shown
+
+
+def test_why_there_is_none_is_said_once(run_here: Run) -> None:
+    shown = run_here('def test_it(spans): spans.one("refund")').stdout.str()
+    assert shown.count("no tracer was asked for a span during the test") == 1
+    assert "- trace -" not in shown
+
+
+def test_of_a_message_about_one_trace_the_others_are_left_to_the_section(run_here: Run) -> None:
+    result = run_here(REFUND.format(body='spans.one("POST /refund").expect("GET /refund")'))
+    result.stdout.fnmatch_lines(["E * captured:", "E * POST /refund     60ms", "E * └── charge       20ms"])
+    assert result.stdout.str().count("charge       20ms") == 1
+    result.stdout.fnmatch_lines(["*- trace -*", "audit     10ms", "=*"], consecutive=True)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "assert spans.count() == 4",  # short: the tree stands in the section
+        'pytest.raises(AssertionError, spans.one, "charged"); assert 0',  # a message that nobody reads
+        'pytest.raises(AssertionError, spans.one, "charged"); logs = []; assert logs',
+    ],
+)
+def test_without_a_tree_in_the_message_it_is_in_the_section(run_here: Run, body: str) -> None:
+    result = run_here(REFUND.format(body=body))
+    result.stdout.fnmatch_lines(["*- trace -*", *TREES, "=*"], consecutive=True)
+
+
+def test_what_began_after_the_message_is_in_the_section(run_here: Run) -> None:
+    result = run_here(
+        REFUND.format(body='\n        try: spans.one("charged")\n        finally: at("clean up", 80, 90)')
+    )
+    result.stdout.fnmatch_lines(["*- trace -*", "clean up     10ms", "=*"], consecutive=True)
+
+
+MANY = (
+    AT
+    + """
+    def test_it(spans):
+        for number in range(200):
+            at(f"poll {number}", number, number + 1)
+        spans.one("pol", {"a": "x" * 200})
+"""
+)
+
+
+def test_what_is_left_out_is_there_with_vv(run_here: Run) -> None:
+    brief = run_here(MANY).stdout
+    brief.fnmatch_lines(["E *… 184 more: poll 16, poll 17, poll 18, …; -vv shows all"])
+    assert "poll 199" not in brief.str()
+
+    whole = run_here(MANY, "-vv").stdout.str()
+    assert "poll 199" in whole
+    assert f"expected '{'x' * 200}', was missing" in whole
+    assert "-vv shows all" not in whole
+
+
+@pytest.mark.parametrize(("columns", "width"), [("80", 80), ("100", 100), ("160", 160), ("300", 208)])
+def test_as_wide_as_the_terminal(run_here: Run, monkeypatch: pytest.MonkeyPatch, columns: str, width: int) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    lines = run_here(REFUND.format(body='spans.one("charge", {"order": 7, "a" * 50: "x" * 300})')).outlines
+    message = [line for line in lines if line.startswith("E   ")]
+    assert max(map(len, message)) <= width
+    assert max(map(len, message)) >= width - 20
+
+
+def test_a_worker_of_xdist_sets_it_as_its_terminal_would(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    result = run(MANY, "-n", "1", "-vv", plugins=["xdist.plugin"])
+    assert "poll 199" in result.stdout.str()
+    brief = run(MANY, "-n", "1", plugins=["xdist.plugin"])
+    message = [line for line in brief.outlines if line.startswith("E   ")]
+    assert max(map(len, message)) <= 80
+    brief.stdout.fnmatch_lines(["E *… 184 more: poll 16, *; -vv shows all"])
+
+
+def test_ten_thousand_spans_left_open_are_a_screen(run_here: Run) -> None:
+    source = (
+        AT
+        + """
+    def test_it(spans):
+        for number in range(10_000):
+            at(f"poll {number}", number, None)
+"""
+    )
+    lines = run_here(source, "-o", "weaver_grace=0").outlines
+    start = next(at for at, line in enumerate(lines) if "passed, but its trace broke 10,000 invariants:" in line)
+    end = next(at for at, line in enumerate(lines) if line.startswith("Where that is meant"))
+    assert lines[start:end] == [
+        "test_it.py::test_it passed, but its trace broke 10,000 invariants:",
+        "",
+        *(f"  open     span 'poll {number}' was never ended" for number in range(24)),
+        "  open     … 9,976 more; -vv shows all",
+        "",
+    ]
+    assert len(lines) < 100

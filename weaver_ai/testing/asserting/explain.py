@@ -6,26 +6,26 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher, get_close_matches
 from itertools import islice
-from textwrap import wrap
 from typing import final
 
 from weaver_ai.spans.conditions import Ended, Name
 from weaver_ai.spans.query import Condition, SpanPattern, Verdict, find
 from weaver_ai.spans.render import Style, seconds, tree_lines
 from weaver_ai.spans.tree import Forest
-from weaver_ai.spans.values import SHOWN, clip, columns, one_line, show
+from weaver_ai.spans.values import SHOWN, begin, clip, columns, one_line, show
+from weaver_ai.testing.asserting.drawn import Drawn
+from weaver_ai.testing.asserting.explain_verdicts import candidate_lines
 
 __all__ = [
     "ExpectationFailed",
     "Look",
+    "captured",
     "did_you_mean",
     "in_order",
     "many",
     "none_found",
     "still_open",
-    "told_apart",
     "unwanted",
-    "verdict_lines",
 ]
 
 _SCREEN = 36
@@ -71,6 +71,7 @@ class Look:
         subject: as the test would write it.
         style: how messages are set.
         why: the reasons why nothing was captured.
+        drawn: where it is noted which trees a message shows.
     """
 
     forest: Forest
@@ -79,6 +80,7 @@ class Look:
     subject: str
     style: Style
     why: Callable[[], Sequence[str]]
+    drawn: Drawn | None = None
 
     @property
     def domain(self) -> Sequence[int]:
@@ -98,14 +100,14 @@ def none_found(look: Look, verb: str, pattern: SpanPattern | None, *, waited: fl
     if nearest:
         lines += ["", "nearest:"]
         for _, verdicts in nearest:
-            lines += _candidate(look, verdicts, _VERDICTS // len(nearest))
+            lines += candidate_lines(verdicts, look.style, _VERDICTS // len(nearest))
     notes = {position: f"nearest {number}" for number, (position, _) in enumerate(nearest, 1)} if nearest else {}
     yield from _with_tree(look, lines, pattern, notes if len(nearest) > 1 else dict.fromkeys(notes, "nearest"))
 
 
 def many(look: Look, verb: str, pattern: SpanPattern | None, found: Sequence[int]) -> Iterator[str]:
     """Several spans match, and only one should."""
-    lines = [*headline(look, _asked(look, verb, pattern), f"{len(found)} spans match, not one")]
+    lines = [*headline(look, _asked(look, verb, pattern), f"{len(found):,} spans match, not one")]
     telling = _telling(look.forest, found)
     if telling:
         lines += ["", clip(f"they differ in {telling}", look.style.room)]
@@ -115,7 +117,7 @@ def many(look: Look, verb: str, pattern: SpanPattern | None, found: Sequence[int
 
 def unwanted(look: Look, verb: str, pattern: SpanPattern | None, found: Sequence[int]) -> Iterator[str]:
     """Spans match, and none should."""
-    matches = "1 span matches" if len(found) == 1 else f"{len(found)} spans match"
+    matches = "1 span matches" if len(found) == 1 else f"{len(found):,} spans match"
     lines = [*headline(look, _asked(look, verb, pattern), f"{matches}, and none should")]
     yield from _with_tree(look, lines, pattern, dict.fromkeys(found if pattern else (), "match"))
 
@@ -183,23 +185,25 @@ def _asked(look: Look, verb: str, pattern: SpanPattern | None) -> str:
 
 def headline(look: Look, asked: str, answer: str) -> Iterator[str]:
     """The question and the answer, on one line if they fit; else each on one or two."""
-    width = look.style.room
-    if columns(asked) + columns(answer) + 2 <= width:
+    style = look.style
+    if columns(asked) + columns(answer) + 2 <= style.room - style.first:
         yield f"{asked}: {answer}"
     else:
-        yield from _wrapped(f"{asked}:", look.style, "")
+        yield from _wrapped(f"{asked}:", style, "", style.first)
         yield from _wrapped(answer, look.style, "  ")
 
 
-def _wrapped(text: str, style: Style, lead: str) -> Iterator[str]:
+def _wrapped(text: str, style: Style, lead: str, before: int = 0, hang: str = "    ") -> Iterator[str]:
     """On two lines or, where words are long, three; what is longer has its middle left out."""
-    room = style.room - len(lead)
-    line = one_line(text) if style.whole else clip(text, 2 * room - 14)
-    if columns(line) <= room:
-        yield lead + line
-        return
-    letters = style.room * len(line) // columns(line)
-    yield from wrap(line, letters, initial_indent=lead, subsequent_indent=f"{lead}    ", break_on_hyphens=False)
+    line = one_line(text) if style.whole else clip(text, 2 * (style.room - len(lead)) - 14)
+    under = lead + hang
+    while columns(line) > (room := style.room - len(lead) - before):
+        first = begin(line, room)
+        words = first.rpartition(" ")[0]
+        first = words if columns(words) * 2 > room else first
+        yield lead + first
+        line, lead, before = line[len(first) :].lstrip(" "), under, 0
+    yield lead + line
 
 
 def _short(pattern: SpanPattern) -> str:
@@ -207,21 +211,27 @@ def _short(pattern: SpanPattern) -> str:
 
 
 def _spans(count: int) -> str:
-    return "1 span" if count == 1 else f"{count} spans"
+    return "1 span" if count == 1 else f"{count:,} spans"
 
 
 def _nothing(look: Look, asked: str, after: str) -> Iterator[str]:
     if len(look.forest) and look.positions is not None:
-        yield f"{asked}: there are none{after}"
+        yield from headline(look, asked, f"there are none{after}")
         yield from _tree(look, None, {}, _SCREEN - 3)
         return
-    yield f"{asked}: nothing was captured{after}"
+    lines = [*headline(look, asked, f"nothing was captured{after}"), *_reasons(look)]
+    if look.drawn is not None:
+        look.drawn.note(look.forest, [], lines)
+    yield from lines
+
+
+def _reasons(look: Look) -> Iterator[str]:
     reasons = list(look.why())
     if reasons:
         yield ""
         yield "why:"
         for reason in reasons[: None if look.style.whole else _REASONS]:
-            first, *others = _wrapped(reason, look.style, "    ")
+            first, *others = _wrapped(reason, look.style, "    ", hang="")
             yield f"  - {first[4:]}"
             yield from others
         if len(reasons) > _REASONS and not look.style.whole:
@@ -237,16 +247,23 @@ def _with_tree(
 
 
 def _tree(look: Look, pattern: SpanPattern | None, notes: Mapping[int, str], budget: int) -> Iterator[str]:
-    yield ""
-    yield "captured:"
     attributes = pattern.attributes if pattern else ()
-    style = look.style
     if len(look.forest) > budget:
         budget = min(budget, _GLIMPSE)
-    style = replace(style, width=style.width - 2)
-    drawn = tree_lines(look.forest, style=style, roots=look.roots, attributes=attributes, notes=notes, budget=budget)
-    for line in drawn:
-        yield f"  {line}"
+    yield from captured(look, look.roots, attributes, notes, budget)
+
+
+def captured(
+    look: Look, roots: Sequence[int] | None, attributes: Sequence[str], notes: Mapping[int, str], budget: int
+) -> Iterator[str]:
+    """The trees below `roots` (all, where it is None), and that they are shown here."""
+    style = replace(look.style, width=look.style.width - 2)
+    drawn = tree_lines(look.forest, style=style, roots=roots, attributes=attributes, notes=notes, budget=budget)
+    lines = ["captured:", *(f"  {line}" for line in drawn)]
+    if look.drawn is not None:
+        look.drawn.note(look.forest, look.forest.roots if roots is None else roots, lines)
+    yield ""
+    yield from lines
 
 
 def guess(look: Look, pattern: SpanPattern) -> str:
@@ -334,77 +351,6 @@ def _score(verdict: Verdict) -> float:
         return 2.0
     likeness = SequenceMatcher(None, verdict.expected.lower(), verdict.actual.lower()).ratio()
     return likeness if likeness > 0.7 else 0.0  # noqa: PLR2004 # as for "did you mean"
-
-
-def _candidate(look: Look, verdicts: Sequence[Verdict], most: int) -> Iterator[str]:
-    """A span that is nearly what was asked, and at most so many lines of why it isn't."""
-    style, forest, position = look.style, verdicts[0].forest, verdicts[0].position
-    span = forest.spans[position]
-    parent = forest.parent(position)
-    place = "" if parent is None else f"in {show(forest.spans[parent].name, style.room // 3)}, "
-    about = f"({place}{seconds(span.duration)})"
-    yield f"  {clip(span.name, max(style.room - columns(about) - 4, 20))}  {style.paint(about, 'dim')}"
-    told = [verdict for verdict in verdicts if not (verdict.matched and verdict.label == "ended")]
-    width = max(columns(_label(verdict, style)) for verdict in told)
-    lines = [list(verdict_lines(verdict, style, "    ", width)) for verdict in told]
-    if sum(map(len, lines)) <= most or style.whole:
-        yield from (line for each in lines for line in each)
-        return
-    differing = [each for each, verdict in zip(lines, told, strict=True) if not verdict.matched]
-    shown = 0
-    for each in differing:
-        if shown and shown + len(each) > most - 1:
-            break
-        yield from each
-        shown += len(each)
-    yield f"      {style.more(_others(told, differing, shown))}"
-
-
-def _others(told: Sequence[Verdict], differing: Sequence[Sequence[str]], lines: int) -> str:
-    """How many verdicts are left out, where so many lines of those that differ are shown."""
-    left, room = len(differing), lines
-    for each in differing:
-        room -= len(each)
-        if room < 0:
-            break
-        left -= 1
-    held = len(told) - len(differing)
-    parts = [f"{left:,} more that differ" if left else "", f"{held:,} as asked" if held else ""]
-    return ", ".join(filter(None, parts))
-
-
-def _label(verdict: Verdict, style: Style) -> str:
-    return clip(verdict.label, style.room if style.whole else style.width * 2 // 5)
-
-
-def verdict_lines(verdict: Verdict, style: Style, lead: str, width: int = 0) -> Iterator[str]:
-    """A mark, what was looked at, what it is; and where that isn't as expected, what was."""
-    good, bad = style.marks
-    label = _label(verdict, style)
-    label += " " * (width - columns(label))
-    blank = f"{lead}  {' ' * columns(label)}  "
-    room = max(style.room - len(blank), 20)
-    wanted, found = verdict.in_full if style.whole else (verdict.expected, verdict.actual)
-    if verdict.matched:
-        yield f"{lead}{style.paint(good, 'green')} {label}  {clip(found, room)}"
-        return
-    told = told_apart(one_line(wanted), one_line(found), verdict.differs, room)
-    yield f"{lead}{style.paint(bad, 'red')} {label}  {told[0]}"
-    yield from (blank + line for line in told[1:])
-
-
-def told_apart(wanted: str, found: str, differs: str, room: int) -> list[str]:
-    """What was expected and what there was, on one line where both fit, else on one each; then where they differ."""
-    expected, was = f"expected {wanted}", f"was {found}"
-    together = f"{expected}, {was}"
-    lines = [together] if columns(together) <= room else [clip(expected, room), clip(was, room)]
-    if not differs:
-        return lines
-    place, separator, values = differs.partition(": expected ")
-    if columns(differs) > room and separator:
-        one, _, other = values.rpartition(", was ")
-        return [*lines, clip(f"{place}:", room), clip(f"  expected {one}", room), clip(f"  was      {other}", room)]
-    return [*lines, clip(differs, room)]
 
 
 def _telling(forest: Forest, found: Sequence[int]) -> str:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal
 
 from weaver_ai.spans.diff import Edit, difference
 from weaver_ai.spans.expected import Node, TreePattern, text_of
 from weaver_ai.spans.query import Verdict
-from weaver_ai.spans.render import Style, tree_lines
+from weaver_ai.spans.render import Style
 from weaver_ai.spans.values import clip, columns, one_line, show
-from weaver_ai.testing.asserting.explain import Look, headline, told_apart
+from weaver_ai.testing.asserting.explain import Look, captured, headline
+from weaver_ai.testing.asserting.explain_verdicts import told_apart
 
 __all__ = ["mismatch"]
 
@@ -25,7 +26,7 @@ def mismatch(look: Look, expected: Node, position: int) -> Iterator[str]:
     """The difference, then the captured tree with its durations, statuses and the attributes that were named."""
     edit = difference(expected, position, look.forest)
     count = edit.count()
-    name = show(look.forest.spans[position].name)
+    name = show(look.forest.spans[position].name, look.style.room // 3)
     asked = clip(f"{name}.expect({_summary(expected)})", look.style.room - 1)
     lines = [*headline(look, asked, "1 difference" if count == 1 else f"{count} differences"), ""]
     rows = list(_rows(look, edit, "", ""))
@@ -34,18 +35,9 @@ def mismatch(look: Look, expected: Node, position: int) -> Iterator[str]:
     legend = [f"{mark} {_LEGEND[mark]}" for mark in _LEGEND if any(row.mark == mark for row in rows)]
     if legend:
         yield ""
-        yield f"  {'   '.join(legend)}"
-    yield ""
-    yield "captured:"
-    drawn = tree_lines(
-        look.forest,
-        style=replace(look.style, width=look.style.width - 2),
-        roots=[position],
-        attributes=_failed(edit),
-        budget=max(_SCREEN - len(lines) - 4, 6),
-    )
-    for line in drawn:
-        yield f"  {line}"
+        together = f"  {'   '.join(legend)}"
+        yield from [together] if columns(together) <= look.style.room else (f"  {line}" for line in legend)
+    yield from captured(look, [position], _failed(edit), {}, max(_SCREEN - len(lines) - 4, 6))
 
 
 def _failed(edit: Edit) -> tuple[str, ...]:

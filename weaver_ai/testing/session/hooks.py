@@ -9,6 +9,7 @@ import pytest
 
 from weaver_ai.testing.capture.capture import Capture
 from weaver_ai.testing.capture.origin import BODY
+from weaver_ai.testing.session.terminal import styles_for
 from weaver_ai.testing.session.traced import TracedTest, Wishes
 
 __all__ = ["TracedSession", "running"]
@@ -40,7 +41,7 @@ class TracedSession:
         self.test: TracedTest | None = None
         self.problem = ""
         self._asking: set[str] = set()
-        self._colour = _colour(config)
+        self._styles = styles_for(config)
         self._wishes = Wishes.of(config)
 
     @classmethod
@@ -66,7 +67,7 @@ class TracedSession:
         if isinstance(wishes, str):
             self.problem = wishes
         else:
-            self.test = TracedTest(item.nodeid, self.capture, wishes, self._colour)
+            self.test = TracedTest(item.nodeid, self.capture, wishes, self._styles)
 
     def pytest_unconfigure(self) -> None:
         self.capture.stop()
@@ -122,12 +123,6 @@ class TracedSession:
             if call.when == "call":
                 self.test.passed = call.excinfo is None
             if report.failed:
-                report.sections.extend(self.test.sections())
+                failed = call.excinfo.value if call.excinfo else None
+                report.sections.extend(self.test.sections(failed))
         return report
-
-
-def _colour(config: pytest.Config) -> bool:
-    workerinput = getattr(config, "workerinput", None)  # of pytest-xdist, which gives a worker no terminal
-    if workerinput is not None:
-        return bool(workerinput.get("weaver_colour"))
-    return config.get_terminal_writer().hasmarkup

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias, final
 import pytest
 from opentelemetry.context import get_current
 
+from weaver_ai.testing.asserting.drawn import Drawn
+from weaver_ai.testing.asserting.explain import ExpectationFailed
 from weaver_ai.testing.asserting.promises import Promises
 from weaver_ai.testing.capture.capture import Capture
 from weaver_ai.testing.invariants import CHECKS, Invariants, explain, settle, violations
 from weaver_ai.testing.logs import Logs
 from weaver_ai.testing.session.context import ContextGuard
 from weaver_ai.testing.session.report import log_lines, trace_lines
+from weaver_ai.testing.session.terminal import Styles
 from weaver_ai.testing.spans import Spans
 
 if TYPE_CHECKING:
@@ -74,7 +77,7 @@ class TracedTest:
         promises: what it must await.
     """
 
-    def __init__(self, node_id: str, capture: Capture, wishes: Wishes, colour: bool) -> None:
+    def __init__(self, node_id: str, capture: Capture, wishes: Wishes, styles: Styles) -> None:
         self.recording = capture.record(node_id, every_span=wishes.sampling == "every")
         self.invariants = Invariants(wishes.checks)
         self.promises = Promises()
@@ -82,12 +85,13 @@ class TracedTest:
         self._node_id = node_id
         self._capture = capture
         self._grace = wishes.grace
-        self._colour = colour
+        self._styles = styles
+        self._drawn = Drawn()
         self._context = ContextGuard()
 
     @cached_property
     def spans(self) -> Spans:
-        return Spans(self.recording, colour=self._colour, promises=self.promises)
+        return Spans(self.recording, style=self._styles.message, promises=self.promises, drawn=self._drawn)
 
     @cached_property
     def logs(self) -> Logs:
@@ -130,11 +134,16 @@ class TracedTest:
             return "\n".join(forgotten)
         settle(self.recording, self._grace)
         found = list(violations(self.recording, self._context.leaks, self.invariants))
-        return "\n".join(explain(self._node_id, found)) if found else None
+        return "\n".join(explain(self._node_id, found, self._styles.section)) if found else None
 
-    def sections(self) -> Iterator[Section]:
-        """What was recorded. A test that asked for logs or metrics only has no trace unless there is one."""
+    def sections(self, failed: BaseException | None) -> Iterator[Section]:
+        """What was recorded, but for the trees that the failure's message shows.
+
+        A test that asked for logs or metrics only has no trace unless there is one.
+        """
         if "spans" in vars(self) or self.recording.version:
-            yield "trace", "\n".join(trace_lines(self.recording, colour=self._colour))
+            shown = self._drawn.in_message(str(failed)) if isinstance(failed, ExpectationFailed) else None
+            if lines := list(trace_lines(self.recording, self._styles.section, shown=shown)):
+                yield "trace", "\n".join(lines)
         if self.recording.logs or self.recording.remote.logs:
-            yield "logs", "\n".join(log_lines(self.recording))
+            yield "logs", "\n".join(log_lines(self.recording, self._styles.section))
