@@ -32,4 +32,4 @@ async def test_a_turn_of_ours_is_one_of_dockets(engines: Engines, monkeypatch: p
 def _read(fields: dict[bytes, bytes]) -> dict[bytes, object]:
     """What doesn't change from turn to turn, as docket reads it; a generation is only of a turn that has a record."""
     read: dict[bytes, object] = {name: fields[name] for name in (b"function", b"attempt")}
-    return read | {name: pickle.loads(fields[name]) for name in (b"args", b"kwargs")}
+    return read | {name: pickle.loads(fields[name]) for name in (b"args", b"kwargs")}  # noqa: S301 # our own
