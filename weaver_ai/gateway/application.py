@@ -21,7 +21,7 @@ from weaver_ai.gateway.health import Check, RedisCheck, checks_of
 from weaver_ai.gateway.lifecycle import Lifecycle
 from weaver_ai.gateway.limits import BodyLimit
 from weaver_ai.gateway.openapi import describe
-from weaver_ai.gateway.routes import agents, health, index, metrics, openai_compat, tasks, workflows
+from weaver_ai.gateway.routes import agents, docs, health, index, metrics, openai_compat, tasks, workflows
 from weaver_ai.gateway.service import Service
 from weaver_ai.gateway.shutdown import Budget, drain_before_exit
 from weaver_ai.settings import Settings
@@ -113,6 +113,7 @@ def create_app(
         description=_DESCRIPTION,
         openapi_tags=_TAGS,
         license_info={"name": "MIT", "identifier": "MIT"},
+        docs_url=None,  # FastAPI's own pages load from other hosts
         redoc_url=None,
         redirect_slashes=False,
         lifespan=lifespan,
@@ -120,7 +121,7 @@ def create_app(
         telemetry=fastapi_telemetry(telemetry),
     )
     app.state.service = service
-    for each in (agents, workflows, tasks, openai_compat, health, metrics, index):
+    for each in (agents, workflows, tasks, openai_compat, health, metrics, index, docs):
         app.include_router(each.router)
     handle_errors(app)
     describe(app, authenticated=bool(settings.api_keys))

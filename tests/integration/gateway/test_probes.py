@@ -110,6 +110,13 @@ def test_the_index_is_small_and_names_what_is_there(gateway: Served) -> None:
     assert (index["agents"], index["workflows"]) == (["echo"], ["hold", "fail", "sum"])
 
 
+def test_the_documentation_is_one_page_that_needs_no_other_host(gateway: Served) -> None:
+    page = gateway.client.get("/docs")
+    assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert page.headers["content-security-policy"].startswith("default-src 'none'; style-src 'unsafe-inline'")
+    assert f"curl {gateway.url}/v1/agents</pre>" in page.text
+
+
 def test_what_can_be_run_and_on_what(gateway: Served) -> None:
     found = gateway.client.get("/v1/agents").json()
     assert found["agents"] == [
