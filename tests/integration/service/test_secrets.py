@@ -97,7 +97,7 @@ def test_no_secret_gets_out(
         service.post("/v1/agents/plain/run", {"input": prompt}, headers={"authorization": f"Bearer {IN_ERROR}"})[0],
         service.get(f"/v1/agents?password={IN_QUERY}", headers=key)[0],
         service.get(f"/v1/nothing?token={IN_QUERY}", headers=key)[0],
-        service.get("/health")[0],
+        service.get("/health", headers=key)[0],
         service.get("/metrics", headers=key)[0],
     ]
     statuses = [response.status_code for response in problems]
