@@ -11,12 +11,12 @@ __all__ = ["leave_within"]
 _exit_now = os._exit
 
 
-def leave_within(seconds: float) -> None:
-    """End the process then, whatever still holds it.
+def leave_within(seconds: float, code: int = 0) -> None:
+    """End the process then with that code, whatever still holds it.
 
     Python waits for threads without a limit, and a tool that blocks in one can't be cancelled; exporters of telemetry
     may retry in their exit hooks. Work has been cancelled and telemetry flushed by now.
     """
-    guard = threading.Timer(seconds, _exit_now, args=(0,))
+    guard = threading.Timer(seconds, _exit_now, args=(code,))
     guard.daemon = True
     guard.start()

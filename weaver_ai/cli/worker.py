@@ -55,7 +55,7 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Work until SIGTERM or SIGINT; both end it with 0 once it has drained."""
+    """Work until SIGTERM or SIGINT; both end it with 0 once it has drained. 1: it could take no more tasks."""
     if find_spec("pydantic_ai") is None:
         raise MissingExtra("'weaver worker'", "gateway")
     from weaver_ai.agents import Runner, load_target, task_handler, task_policies
@@ -83,11 +83,11 @@ def run(options: argparse.Namespace) -> int:
     )
     instrument_all()
     with asyncio.Runner(loop_factory=_loop_factory()) as loop:
-        loop.run(_work(engine, runner, telemetry, budget, "\n".join(_banner(settings, telemetry, weaver, served))))
-    return 0
+        banner = "\n".join(_banner(settings, telemetry, weaver, served))
+        return loop.run(_work(engine, runner, telemetry, budget, banner))
 
 
-async def _work(engine: DocketEngine, runner: Runner, telemetry: Telemetry, budget: Budget, banner: str) -> None:
+async def _work(engine: DocketEngine, runner: Runner, telemetry: Telemetry, budget: Budget, banner: str) -> int:
     from weaver_ai.telemetry import log_info
 
     stop = asyncio.Event()
@@ -99,13 +99,28 @@ async def _work(engine: DocketEngine, runner: Runner, telemetry: Telemetry, budg
     print(banner, flush=True)
     if health.latency is None:
         print(f"  waiting    {health.reason}", flush=True)
-    await stop.wait()
+    code = await _until(stop, engine)
     report = await engine.drain(budget.work)
     log_info("drained", tasks_finished=len(report.finished), tasks_handed_back=len(report.handed_back))
     await engine.aclose()
     await runner.aclose()
     await asyncio.to_thread(telemetry.flush, budget.flush)
-    leave_within(max(1.0, budget.flush))  # the loop waits for what ignored its cancellation
+    leave_within(max(1.0, budget.flush), code)  # the loop waits for what ignored its cancellation
+    return code
+
+
+async def _until(stop: asyncio.Event, engine: DocketEngine) -> int:
+    """Wait for the end, and give its exit code."""
+    from weaver_ai.telemetry import log_error
+
+    told, broke_off = asyncio.create_task(stop.wait()), asyncio.create_task(engine.broke_off())
+    await asyncio.wait({told, broke_off}, return_when=asyncio.FIRST_COMPLETED)
+    for each in (told, broke_off):
+        each.cancel()
+    if stop.is_set():
+        return 0
+    log_error("the worker takes no more tasks, for what docket delivers them with has ended", exception=await broke_off)
+    return 1
 
 
 def _banner(settings: Settings, telemetry: Telemetry, weaver: Weaver, served: Sequence[str]) -> Iterator[str]:

@@ -131,6 +131,12 @@ class DocketEngine:
             self._stack.push_async_callback(self._worker.aclose)
             await self._worker.start()
 
+    async def broke_off(self) -> BaseException | None:
+        """Wait until this process takes no more tasks though it wasn't told to end, which is a bug; gives why."""
+        if self._worker is None:
+            raise EngineUnavailable("this process only takes tasks in, and runs none")
+        return await self._worker.broke_off()
+
     async def aclose(self) -> None:
         """Stop at once and let go of Redis; `drain` first to end in order. Tasks that run here go to other workers."""
         if self._stack is not None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager, suppress
+from contextlib import AsyncExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Self
 from uuid import uuid4
@@ -182,10 +182,11 @@ class TurnTaker(Worker):
         """Take turns in a task of its own."""
         self._running = asyncio.create_task(self._take_turns(), name=f"weaver worker {self.name}")
 
-    @property
-    def ended(self) -> bool:
-        """Whether it stopped by itself, which it never should."""
-        return self._running is not None and self._running.done()
+    async def broke_off(self) -> BaseException | None:
+        """Wait until it stops without being told to, which it never should; gives what made it stop."""
+        assert self._running is not None  # noqa: S101 - it has begun
+        await asyncio.wait({self._running})
+        return None if self._running.cancelled() else self._running.exception()
 
     @property
     def takes(self) -> bool:
@@ -201,8 +202,7 @@ class TurnTaker(Worker):
         """Stop; turns still under way are waited for."""
         if self._running is not None:
             self._running.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._running
+            await asyncio.wait({self._running})
 
     async def _take_turns(self) -> None:
         async with self:

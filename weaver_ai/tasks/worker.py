@@ -100,6 +100,10 @@ class TaskWorker:
         self._beating = asyncio.create_task(self._beat_forever(), name="weaver heartbeat")
         self._taker.begin()
 
+    async def broke_off(self) -> BaseException | None:
+        """Wait until it takes no more tasks though it wasn't told to end; gives why."""
+        return await self._taker.broke_off()
+
     async def drain(self, grace_seconds: float) -> DrainReport:
         """Take no more tasks, let those that run go on, then put back the rest for other workers."""
         self._draining = True

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from pathlib import Path
 from uuid import uuid4
 
+from tests.fixtures.gateway import run_weaver
 from weaver_ai.tasks import EngineHealth, TaskContext, TaskOutcome, TaskRequest
 from weaver_ai.tasks.docket_engine import DocketEngine
 from weaver_ai.testing.fakes.redis.real import RedisServer
@@ -21,6 +23,20 @@ async def block(context: TaskContext) -> TaskOutcome:
     """What no handler should do: hold the event loop up."""
     time.sleep(float(str(context.record.input)))  # the fault
     return TaskOutcome()
+
+
+DOOMED = """
+import asyncio
+from docket import Worker
+from weaver_ai.agents.support_desk import weaver
+
+async def break_off(self):
+    await asyncio.sleep(0.2)
+    raise RuntimeError("docket's loop broke")
+
+Worker.run_forever = break_off
+"""
+"""A target in whose worker the loop that takes tasks ends by itself, as no version of docket is known to do."""
 
 
 async def until(gateway: DocketEngine, wanted: str) -> EngineHealth:
@@ -82,3 +98,12 @@ async def test_one_that_went_without_a_word_is_told_of_for_four_leases(server: R
         await stays.drain(0)
         await stays.aclose()
         await gateway.aclose()
+
+
+def test_one_that_can_take_no_more_tasks_ends_and_says_why(server: RedisServer, tmp_path: Path) -> None:
+    (tmp_path / "doomed.py").write_text(DOOMED)
+    ended = run_weaver("worker", "doomed:weaver", env={"WEAVER_REDIS_URL": server.url}, cwd=tmp_path, timeout=60.0)
+    told = ended.stdout + ended.stderr
+    assert ended.returncode == 1, told
+    assert "the worker takes no more tasks, for what docket delivers them with has ended" in told
+    assert "RuntimeError: docket's loop broke" in told
