@@ -18,7 +18,7 @@ from weaver_ai.agents.as_json import whole_text
 from weaver_ai.agents.registry import RegisteredAgent
 from weaver_ai.errors import InvalidInput
 
-__all__ = ["RunOptions", "model_settings_of", "output_type_of", "prompt_of", "tool_results_of"]
+__all__ = ["RunOptions", "gives_text", "model_settings_of", "output_type_of", "prompt_of", "tool_results_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +76,11 @@ def output_type_of(entry: RegisteredAgent, options: RunOptions) -> Any:
     if not options.tools:
         return own
     return [*own, DeferredToolRequests] if isinstance(own, list | tuple) else [own, DeferredToolRequests]
+
+
+def gives_text(entry: RegisteredAgent, options: RunOptions) -> bool:
+    """Whether the run's output is what the model says last, word for word."""
+    return options.output_schema is None and not options.json_object and entry.agent.output_type is str
 
 
 _ANY_OBJECT = StructuredDict({"type": "object"}, name="json_object")

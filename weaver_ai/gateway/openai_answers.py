@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from pydantic_ai.messages import ModelResponse
 from pydantic_core import to_json
 
-from weaver_ai.agents import RunEvent, RunFinished, RunResult, RunStarted, TextDelta
+from weaver_ai.agents import RunEvent, RunFinished, RunResult, RunStarted, TextDelta, ToolReturned
 from weaver_ai.gateway.openai_schemas import (
     ChatCompletion,
     ChatCompletionChunk,
@@ -59,14 +59,17 @@ async def chunks_of(
         events: of the run.
         request: whose model is named, and who may want the usage.
         created: Unix time.
-        whole: don't send text until the run is over: in a workflow it is the text of a step, not of the answer.
+        whole: don't send text until the run is over, for what the models say on the way isn't the answer: in a
+            workflow it is a step's, and an agent with structured output answers with JSON.
     """
     made = _Chunks(request, created)
     async for each in events:
         if isinstance(each, RunStarted):
             made.id = _id(each)
         elif isinstance(each, TextDelta) and not whole:
-            yield made.encoded(made.delta(content=each.text))
+            yield made.encoded(made.more(each.text))
+        elif isinstance(each, ToolReturned):
+            made.interrupt()
         elif isinstance(each, RunFinished):
             for chunk in made.last(each.result):
                 yield made.encoded(chunk)
@@ -81,6 +84,8 @@ class _Chunks:
         self._model = request.model
         self._with_usage = request.stream_options is not None and request.stream_options.include_usage
         self._begun = False
+        self._said = ""
+        self._interrupted = False
         self.id = ""
 
     def delta(self, content: str | None = None, tool_calls: list[ToolCallDelta] | None = None) -> ChatCompletionChunk:
@@ -89,6 +94,18 @@ class _Chunks:
         delta = ChoiceDelta(role="assistant" if first else None, content=content, tool_calls=tool_calls)
         return self._chunk([ChunkChoice(delta=delta)])
 
+    def more(self, text: str) -> ChatCompletionChunk:
+        """The chunk of a piece of text. What a model says after its tools have run begins a paragraph."""
+        if self._interrupted and self._said:
+            text = f"\n\n{text}"
+        self._interrupted = False
+        self._said += text
+        return self.delta(content=text)
+
+    def interrupt(self) -> None:
+        """A tool has run since the model spoke."""
+        self._interrupted = True
+
     def last(self, result: RunResult) -> list[ChatCompletionChunk]:
         """The chunks that end the answer: what hasn't been said, why it ends, and the usage if it was asked for."""
         chunks = []
@@ -96,12 +113,20 @@ class _Chunks:
             chunks.append(self.delta(tool_calls=_call_deltas(result)))
         elif not self._begun:
             chunks.append(self.delta(content=result.text))
+        elif missing := self._missing(result.text):
+            chunks.append(self.delta(content=missing))
         end = self._chunk([ChunkChoice(delta=ChoiceDelta(), finish_reason=_finish_reason(result))])
         end.system_fingerprint = _fingerprint(result)
         chunks.append(end)
         if self._with_usage:
             chunks.append(self._chunk([], usage=_usage(result)))
         return chunks
+
+    def _missing(self, answer: str) -> str:
+        """What of the answer hasn't been said, as when something of the agent's own changed the model's words."""
+        if self._said.endswith(answer):
+            return ""
+        return answer[len(self._said) :] if answer.startswith(self._said) else f"\n\n{answer}"
 
     def encoded(self, chunk: ChatCompletionChunk) -> bytes:
         shown = chunk.model_dump(exclude_none=True)

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Request, Response
 
 from weaver_ai.agents import Entry
+from weaver_ai.agents.options import gives_text
 from weaver_ai.gateway import examples
 from weaver_ai.gateway.disconnect import run_while_connected
 from weaver_ai.gateway.limits import require_json
@@ -46,7 +47,8 @@ async def complete(request: Request, body: ChatRequest, service: CurrentService)
     service.lifecycle.admit()
     if body.stream:
         events = service.runner.stream(entry, ask.value, ask.options)
-        chunks = chunks_of(events, body, created=int(time.time()), whole=entry.kind == "workflow")
+        whole = entry.kind == "workflow" or not gives_text(entry, ask.options)
+        chunks = chunks_of(events, body, created=int(time.time()), whole=whole)
         return service.stream(chunks)
     result = await run_while_connected(request, service.lifecycle, service.runner.run(entry, ask.value, ask.options))
     return completion_of(result, body.model, created=int(time.time()))
