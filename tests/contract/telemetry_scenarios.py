@@ -398,18 +398,20 @@ def linked() -> Any:
     """An inbound trace that becomes a link."""
     import httpx
     from fastapi import FastAPI
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-    from weaver_ai.telemetry import context_of, fastapi_telemetry, start_span, trace_carrier
+    from weaver_ai.telemetry import fastapi_telemetry, start_span
 
     telemetry = configured(telemetry_inbound_trace="link")
     app = FastAPI(telemetry=fastapi_telemetry())
 
     @app.get("/")
     async def answer() -> dict[str, str]:
-        carrier = trace_carrier()
+        carrier: dict[str, str] = {}
+        TraceContextTextMapPropagator().inject(carrier)
 
         def work() -> None:
-            with start_span("task later", _parent=context_of(carrier)):
+            with start_span("task later", _parent=TraceContextTextMapPropagator().extract(carrier)):
                 pass
 
         thread = threading.Thread(target=work)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Final
 
 from opentelemetry.metrics import CallbackOptions, Observation
@@ -16,6 +16,10 @@ __all__ = ["EngineMetrics"]
 
 _EVERY_SECONDS: Final = 2.0
 _WORKER_STATES: Final = ("ok", "draining", "silent", "stuck")
+
+
+_asking: Final[list[EngineMetrics]] = []
+"""Those that ask now, the latest last: it is who the instruments observe, for a process has them only once."""
 
 
 class EngineMetrics:
@@ -30,48 +34,66 @@ class EngineMetrics:
         self._last: EngineHealth | None = None
         meter = telemetry.meter_provider.get_meter("weaver_ai")
         meter.create_observable_gauge(
-            names.METRIC_TASK_QUEUED, [self._queued], unit="{task}", description="Tasks that wait, by capability."
+            names.METRIC_TASK_QUEUED,
+            [_latest(EngineMetrics._queued)],
+            unit="{task}",
+            description="Tasks that wait, by capability.",
         )
         meter.create_observable_gauge(
-            names.METRIC_TASK_SCHEDULED, [self._scheduled], unit="{task}", description="Tasks that wait for their time."
+            names.METRIC_TASK_SCHEDULED,
+            [_latest(EngineMetrics._scheduled)],
+            unit="{task}",
+            description="Tasks that wait for their time.",
         )
         meter.create_observable_gauge(
-            names.METRIC_TASK_RUNNING, [self._running], unit="{task}", description="Tasks that run."
+            names.METRIC_TASK_RUNNING, [_latest(EngineMetrics._running)], unit="{task}", description="Tasks that run."
         )
         meter.create_observable_gauge(
-            names.METRIC_WORKER_COUNT, [self._workers], unit="{worker}", description="Workers, by state."
+            names.METRIC_WORKER_COUNT,
+            [_latest(EngineMetrics._workers)],
+            unit="{worker}",
+            description="Workers, by state.",
         )
 
     async def refresh(self) -> None:
-        """Ask again and again, until cancelled; from then on there is nothing to observe."""
+        """Ask again and again, until cancelled; from then on there is nothing of this engine to observe."""
+        _asking.append(self)
         try:
             while True:
                 self._last = await self._engine.health()
                 await asyncio.sleep(_EVERY_SECONDS)
         finally:
-            self._last = None  # an instrument can't be taken back
+            _asking.remove(self)  # an instrument can't be taken back
 
     def _known(self) -> EngineHealth | None:
         # Without a server there is no latency; with one, an answer without it is no answer, and no count is zero.
         last = self._last
         return last if last is not None and (last.latency is not None or last.state == "ok") else None
 
-    def _queued(self, _options: CallbackOptions) -> Iterable[Observation]:
+    def _queued(self) -> Iterable[Observation]:
         known = self._known()
         if known is None or not isinstance(waiting := known.detail.get("waiting"), Mapping):
             return []
         numbers: dict[str, Any] = {**dict.fromkeys(self._capabilities, 0), **waiting}
         return [Observation(number, {names.TASK_CAPABILITY: capability}) for capability, number in numbers.items()]
 
-    def _scheduled(self, _options: CallbackOptions) -> Iterable[Observation]:
+    def _scheduled(self) -> Iterable[Observation]:
         return [] if (known := self._known()) is None else [Observation(known.scheduled)]
 
-    def _running(self, _options: CallbackOptions) -> Iterable[Observation]:
+    def _running(self) -> Iterable[Observation]:
         return [] if (known := self._known()) is None else [Observation(known.running)]
 
-    def _workers(self, _options: CallbackOptions) -> Iterable[Observation]:
+    def _workers(self) -> Iterable[Observation]:
         known = self._known()
         if known is None or not isinstance(workers := known.detail.get("workers"), list):
             return []
         states = Counter(str(worker["state"]) for worker in workers if isinstance(worker, Mapping))
         return [Observation(states[state], {names.WORKER_STATE: state}) for state in _WORKER_STATES]
+
+
+def _latest(observe: Callable[[EngineMetrics], Iterable[Observation]]) -> Callable[[CallbackOptions], Any]:
+    def observed(_options: CallbackOptions) -> Iterable[Observation]:
+        latest = next(reversed(tuple(_asking)), None)
+        return [] if latest is None else observe(latest)
+
+    return observed

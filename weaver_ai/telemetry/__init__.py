@@ -6,7 +6,6 @@ from weaver_ai.telemetry.configure import configure_telemetry
 from weaver_ai.telemetry.exceptions import error_type, mark_error
 from weaver_ai.telemetry.instrument import fastapi_telemetry, instrument_all, uninstrument_all
 from weaver_ai.telemetry.logs import bind_log_context, log_error, log_info, log_warning
-from weaver_ai.telemetry.propagation import context_of, link_of, trace_carrier
 from weaver_ai.telemetry.runtime import current_telemetry
 from weaver_ai.telemetry.spans import start_span
 from weaver_ai.telemetry.validation import record_validation_errors
@@ -16,12 +15,10 @@ __all__ = [
     "Telemetry",
     "bind_log_context",
     "configure_telemetry",
-    "context_of",
     "current_telemetry",
     "error_type",
     "fastapi_telemetry",
     "instrument_all",
-    "link_of",
     "log_error",
     "log_info",
     "log_warning",
@@ -29,6 +26,5 @@ __all__ = [
     "names",
     "record_validation_errors",
     "start_span",
-    "trace_carrier",
     "uninstrument_all",
 ]

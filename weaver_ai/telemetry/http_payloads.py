@@ -19,6 +19,7 @@ from weaver_ai.telemetry.runtime import current_telemetry
 
 __all__ = ["LIMIT", "capture_payloads"]
 
+_SCOPE: Final = "opentelemetry.instrumentation.httpx"  # of httpx2's calls, too
 LIMIT: Final = 16_384
 _READ_LIMIT: Final = 1_048_576
 
@@ -103,7 +104,12 @@ def capture_payloads(library: str) -> Callable[[], None]:
 
 def _wanted() -> bool:
     telemetry = current_telemetry()
-    return telemetry.enabled and telemetry.capture_payloads and trace.get_current_span().is_recording()
+    if not (telemetry.enabled and telemetry.capture_payloads):
+        return False
+    span = trace.get_current_span()
+    # Where the call isn't traced (an excluded URL, suppressed) the current span is the caller's.
+    scope = getattr(span, "instrumentation_scope", None)
+    return span.is_recording() and scope is not None and scope.name == _SCOPE
 
 
 def _is_text(headers: Any) -> bool:

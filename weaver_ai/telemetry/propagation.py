@@ -6,10 +6,9 @@ sends would otherwise be forwarded to model providers, and so would the baggage 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final, Literal
 
-from opentelemetry import baggage, context, trace
+from opentelemetry import context, trace
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.context import Context
 from opentelemetry.propagators.composite import CompositePropagator
@@ -21,10 +20,10 @@ from opentelemetry.propagators.textmap import (
     default_getter,
     default_setter,
 )
-from opentelemetry.trace import Link, SpanContext
+from opentelemetry.trace import SpanContext
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-__all__ = ["INBOUND_LINK", "InboundPropagator", "context_of", "link_of", "propagator_of", "trace_carrier"]
+__all__ = ["INBOUND_LINK", "InboundPropagator", "propagator_of"]
 
 INBOUND_LINK: Final = context.create_key("weaver.inbound-link")
 
@@ -82,21 +81,3 @@ class InboundPropagator(TextMapPropagator):
 
 def set_link(remote: SpanContext, into: Context) -> Context:
     return context.set_value(INBOUND_LINK, remote, into)
-
-
-def trace_carrier() -> dict[str, str]:
-    """The current trace context as strings, for a payload that another task or process picks up."""
-    carrier: dict[str, str] = {}
-    _TRACE_CONTEXT.inject(carrier)
-    return carrier
-
-
-def context_of(carrier: Mapping[str, str]) -> Context:
-    """The context that `trace_carrier` wrote: without baggage, whatever the propagators of the process are."""
-    return baggage.clear(_TRACE_CONTEXT.extract(dict(carrier), Context()))
-
-
-def link_of(carrier: Mapping[str, str]) -> Link | None:
-    """A link to the span that `trace_carrier` wrote; None if there was none."""
-    remote = trace.get_current_span(context_of(carrier)).get_span_context()
-    return Link(remote) if remote.is_valid else None

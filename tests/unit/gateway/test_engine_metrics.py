@@ -65,3 +65,20 @@ async def test_tasks_that_wait_are_told_by_capability(engine: EmbeddedEngine) ->
     }
     assert telemetry.read() == {}
     telemetry.meter_provider.shutdown()
+
+
+async def test_a_process_tells_of_the_engine_that_it_started_last(engine: EmbeddedEngine) -> None:
+    telemetry = Metered()
+    first = asyncio.create_task(EngineMetrics(engine, telemetry, ["first"]).refresh())
+    second = asyncio.create_task(EngineMetrics(engine, telemetry, ["second"]).refresh())
+    seen = []
+    for refreshing in (second, first):
+        async with asyncio.timeout(30):
+            while "weaver.task.queued" not in (told := telemetry.read()):
+                await asyncio.sleep(0.01)
+        seen.append(told["weaver.task.queued"])
+        refreshing.cancel()
+        await asyncio.wait({refreshing})
+    assert seen == [{"second": 0}, {"first": 0}]
+    assert telemetry.read() == {}
+    telemetry.meter_provider.shutdown()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import httpx
 import httpx2
 import pytest
+from opentelemetry.trace import Span
 
 from tests.unit.telemetry.conftest import Captured
-from weaver_ai.telemetry import start_span
+from weaver_ai.telemetry import current_telemetry, start_span
 from weaver_ai.telemetry.http_payloads import capture_payloads
 
 LIBRARIES = (httpx, httpx2)
@@ -82,12 +84,18 @@ def asynchronous(request: pytest.FixtureRequest) -> bool:
     return bool(request.param)
 
 
+def call_span() -> AbstractContextManager[Span]:
+    """As the instrumentation makes one around the transport."""
+    tracer = current_telemetry().tracer_provider.get_tracer("opentelemetry.instrumentation.httpx")
+    return tracer.start_as_current_span("POST")
+
+
 def bodies(captured: Captured) -> dict[str, Any]:
     return {key.removeprefix("weaver.http."): value for key, value in (captured.span.attributes or {}).items()}
 
 
 async def test_both_bodies(library: Any, network: Network, asynchronous: bool, captured: Captured) -> None:
-    with start_span("call"):
+    with call_span():
         assert await call(library, asynchronous, json={"password": "x", "n": 1}) == b'{"a":1}'
     assert bodies(captured) == {"request.body": '{"password":"[redacted]","n":1}', "response.body": '{"a":1}'}
     assert network.closed == 1
@@ -98,7 +106,7 @@ async def test_compressed_answers_are_read(
 ) -> None:
     network.headers["content-encoding"] = "gzip"
     network.chunks = [gzip.compress(b'{"big":"' + b"x" * 1_000_000 + b'"}')]
-    with start_span("call"):
+    with call_span():
         assert len(await call(library, asynchronous)) == 1_000_010
     assert bodies(captured) == {"response.body": '{"big":"' + "x" * (16_384 - 8) + "…"}
 
@@ -107,7 +115,7 @@ async def test_a_long_answer_arrives_whole(
     library: Any, network: Network, asynchronous: bool, captured: Captured
 ) -> None:
     network.chunks = [b"x" * 600_000] * 5
-    with start_span("call"):
+    with call_span():
         assert len(await call(library, asynchronous)) == 3_000_000
     assert network.closed == 1
 
@@ -117,7 +125,7 @@ async def test_streams_and_binaries_are_left_alone(
     library: Any, network: Network, asynchronous: bool, captured: Captured, kind: str
 ) -> None:
     network.headers["content-type"] = kind
-    with start_span("call"):
+    with call_span():
         await call(library, asynchronous, content=b"\x00")
     assert bodies(captured) == {}
 
@@ -126,7 +134,7 @@ async def test_an_answer_that_breaks_off_is_closed(
     library: Any, network: Network, asynchronous: bool, captured: Captured
 ) -> None:
     network.chunks = [b"{", library.ReadTimeout("too slow")]
-    with pytest.raises(library.ReadTimeout), start_span("call"):
+    with pytest.raises(library.ReadTimeout), call_span():
         await call(library, asynchronous)
     assert network.closed == 1
 
@@ -135,7 +143,7 @@ async def test_the_switch_is_asked_at_each_call(
     library: Any, network: Network, asynchronous: bool, capture: Callable[..., Captured]
 ) -> None:
     captured = capture(telemetry_capture_payloads=False)
-    with start_span("call"):
+    with call_span():
         assert await call(library, asynchronous, json={}) == b'{"a":1}'
     assert bodies(captured) == {}
 
@@ -145,3 +153,11 @@ async def test_without_a_span_nothing_is_read(
 ) -> None:
     assert await call(library, asynchronous, json={}) == b'{"a":1}'
     assert captured.spans == ()
+
+
+async def test_a_call_that_is_not_traced_leaves_nothing_on_its_callers_span(
+    library: Any, network: Network, asynchronous: bool, captured: Captured
+) -> None:
+    with start_span("caller"):
+        assert await call(library, asynchronous, json={}) == b'{"a":1}'
+    assert bodies(captured) == {}

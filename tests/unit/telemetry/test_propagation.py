@@ -1,35 +1,13 @@
 import pytest
-from opentelemetry import baggage, context, trace
+from opentelemetry import baggage, trace
 from opentelemetry.context import Context
 from opentelemetry.propagators.composite import CompositePropagator
 
 from tests.unit.telemetry.conftest import Captured
-from weaver_ai.telemetry import context_of, link_of, start_span, trace_carrier
+from weaver_ai.telemetry import start_span
 from weaver_ai.telemetry.propagation import InboundPropagator, propagator_of
 
 INBOUND = {"traceparent": f"00-{'ab' * 16}-{'cd' * 8}-01", "tracestate": "v=1", "baggage": "user=mallory"}
-
-
-def test_a_carrier_goes_round_without_baggage(captured: Captured) -> None:
-    token = context.attach(baggage.set_baggage("user", "mallory"))
-    with start_span("outer") as outer:
-        carrier = trace_carrier()
-    context.detach(token)
-    assert set(carrier) == {"traceparent"}
-    with start_span("later", _parent=context_of(carrier)):
-        assert baggage.get_all() == {}
-    later = captured.spans[-1]
-    assert later.parent is not None
-    assert later.parent.span_id == outer.get_span_context().span_id
-    link = link_of(carrier)
-    assert link is not None
-    assert link.context.span_id == outer.get_span_context().span_id
-
-
-def test_no_trace_no_carrier() -> None:
-    assert trace_carrier() == {}
-    assert link_of({}) is None
-    assert link_of({"traceparent": "nonsense"}) is None
 
 
 def test_an_inbound_trace_is_continued_without_its_baggage() -> None:
