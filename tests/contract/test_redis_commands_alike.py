@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import redis
 import redis.asyncio
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -98,19 +98,51 @@ def comparable(reply: object) -> object:
     return reply
 
 
+LATER = str(2**42)  # milliseconds since 1970, a hundred years from now
+OVER = [
+    (("EXPIRE", "a", "0"), ("SET", "a", "", "NX")),
+    (("EXPIRE", "a", "0"), ("GET", "a"), ("EXISTS", "a"), ("TTL", "a")),
+    (("EXPIRE", "a", "0"), ("HSET", "a", "f", "1")),
+    (("EXPIRE", "a", "0"), ("EXPIRE", "a", "100"), ("DEL", "a")),
+    (("PEXPIRE", "a", "0"), ("INCR", "a")),
+    (("EXPIREAT", "a", "1"), ("SET", "a", "", "NX")),
+    (("GETEX", "a", "EXAT", "1"), ("SET", "a", "", "NX")),
+    (("PEXPIREAT", "a", "1"), ("PERSIST", "a")),
+    (("EXPIRE", "a", "0", "GT"), ("GET", "a")),
+    (("EXPIRE", "a", "100"), ("SET", "a", "", "NX"), ("TTL", "a")),
+    (("PEXPIREAT", "a", LATER), ("PERSIST", "a"), ("GET", "a")),
+    (("EXPIRE", "nothing", "0"), ("EXISTS", "nothing")),
+]
+
+
+@pytest.mark.parametrize("commands", OVER, ids=lambda commands: " ".join(commands[0]))
+@pytest.mark.parametrize("transaction", [True, False], ids=["transaction", "one by one"])
+def test_what_expires_at_once_is_gone_at_once(
+    redis_server: RedisServer, commands: tuple[tuple[str, ...], ...], transaction: bool
+) -> None:
+    sent = [("MULTI",), *commands, ("EXEC",)] if transaction else list(commands)
+    sent = [("SET", "a", "1"), *sent, ("GET", "a")]
+    fake, real = (answers_of(backend, sent, 2) for backend in (FakeBackend(), RealBackend(redis_server)))
+    assert fake == real
+
+
+def answers_of(backend: FakeBackend | RealBackend, commands: list[tuple[str, ...]], protocol: int) -> list[object]:
+    with running(backend) as server:
+        talker = Talker(server.port, protocol)
+        answers = [talker.say(command) for command in commands]
+        talker.close()
+    return answers
+
+
 @pytest.mark.parametrize("protocol", [2, 3])
 def test_sequences_of_commands_are_answered_alike(redis_server: RedisServer, protocol: int) -> None:
     fake, real = FakeBackend(), RealBackend(redis_server)
 
     @settings(max_examples=120, deadline=None)
     @given(SEQUENCES)
+    @example([("SET", "a", "1"), ("MULTI",), ("EXPIRE", "a", "0"), ("SET", "a", "", "NX"), ("EXEC",), ("GET", "a")])
     def compare(commands: list[tuple[str, ...]]) -> None:
-        answers = []
-        for backend in (fake, real):
-            with running(backend) as server:
-                talker = Talker(server.port, protocol)
-                answers.append([talker.say(command) for command in commands])
-                talker.close()
+        answers = [answers_of(backend, commands, protocol) for backend in (fake, real)]
         for command, one, other in zip(commands, *answers, strict=True):
             assert one == other, command
 

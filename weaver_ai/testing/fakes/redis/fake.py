@@ -32,6 +32,7 @@ _PUSHING: Final = frozenset(
     {b"subscribe", b"psubscribe", b"ssubscribe", b"unsubscribe", b"punsubscribe", b"sunsubscribe"}
 )
 _ASKED_BY_CLIENTS: Final = frozenset({"CLIENT MAINT_NOTIFICATIONS"})  # redis-py tries, and goes on without
+_EXPIRING: Final = frozenset({"expire", "expireat", "pexpire", "pexpireat", "getex"})
 _READS: Final = frozenset({"xread", "xreadgroup"})
 _SCRIPTS: Final = frozenset({"eval", "evalsha", "eval_ro", "evalsha_ro", "script load"})
 
@@ -151,7 +152,15 @@ class _WireSocket(FakeSocket):
             if sig.name in _READS and isinstance(broken, AttributeError):
                 return SimpleError(WRONGTYPE_MSG)
             return SimpleError(f"ERR the fake Redis broke on {sig.name.upper()}: {type(broken).__name__}: {broken}")
+        if sig.name in _EXPIRING:
+            self._drop_what_is_over(args[0])
         return None if sig.name in _READS and result in ([], {}) else result
+
+    def _drop_what_is_over(self, key: bytes) -> None:
+        """A real server deletes at once what expires now; in a transaction the fake's clock would never pass it."""
+        item = self._db._dict.get(key)
+        if item is not None and item.expireat is not None and item.expireat <= self._db.time:
+            del self._db[key]
 
     def put_response(self, msg: Any) -> None:
         """A reply to this client's command, or what another client's command sends to it: a push, in RESP3."""
