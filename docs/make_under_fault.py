@@ -71,8 +71,9 @@ _LOGFIRE_INTRODUCTION = """
 ### Logfire
 
 With `WEAVER_LOGFIRE_TOKEN` and `WEAVER_LOGFIRE_SEND_TO_CLOUD` Logfire's own exporter sends. It keeps on disk what it
-couldn't deliver, and sends it later; what it drops it counts nowhere. Weaver sees its cloud's answers: `/health` says
-of each refusal at once, and of silence after a minute. It is healthy again with the next answer.
+couldn't deliver, and sends it later; what it has no room for there it counts nowhere. Weaver counts what its queues
+lose, and sees its cloud's answers: `/health` says of a loss and of each refusal at once, and of silence after a minute.
+It is healthy again with the next answer, or a minute after the queue was full.
 """
 
 _REDIS_INTRODUCTION = """
@@ -172,7 +173,7 @@ def _logfire() -> Iterator[str]:
 def _kept_by_logfire(case: LogfireCase) -> tuple[str, str, str]:
     says = f"{case.reason.strip()} …" if case.reason.endswith(" ") else case.reason
     when = f", after {case.after:g} s" if case.after else ""
-    return "is sent later" if case.kept else "is lost", "`failed`" if case.failed else "nothing", says + when
+    return "is sent later" if case.kept else "is lost", f"`{case.loss}`" if case.loss else "nothing", says + when
 
 
 def _redis() -> Iterator[str]:

@@ -22,7 +22,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 from weaver_ai.telemetry.api import ExporterHealth
 from weaver_ai.telemetry.redaction import Redactor
 
-__all__ = ["CountedLogs", "CountedSpans", "ExportCounts", "combined_health"]
+__all__ = ["CountedLogs", "CountedSpans", "ExportCounts", "combined_health", "count_losses"]
 
 _log = logging.getLogger("weaver_ai.telemetry")
 _FULL_QUEUE_SECONDS: Final = 60.0
@@ -140,6 +140,11 @@ class _Queue(deque[Any]):
             return super().pop()
 
 
+def count_losses(processor: Any, counts: ExportCounts) -> None:
+    """Have what the SDK's `BatchProcessor` drops counted; nothing may have been given to it yet."""
+    processor._queue = _Queue(counts, processor._max_queue_size)
+
+
 class _Counted:
     """One of the SDK's batch processors with a queue that counts; they have no public count."""
 
@@ -147,8 +152,7 @@ class _Counted:
     _batch_processor: Any
 
     def _count(self) -> None:
-        inner = self._batch_processor
-        inner._queue = _Queue(self.counts, inner._max_queue_size)
+        count_losses(self._batch_processor, self.counts)
 
     @property
     def queued(self) -> int:

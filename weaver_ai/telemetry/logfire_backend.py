@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import itertools
 import os
 import threading
 import time
@@ -13,10 +14,13 @@ from typing import TYPE_CHECKING, Any, Final
 import logfire
 from logfire.sampling import SamplingOptions
 from opentelemetry import _logs, metrics, trace
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, Sampler
 
 from weaver_ai.telemetry.api import ExporterHealth
+from weaver_ai.telemetry.export import CountedLogs, CountedSpans, ExportCounts, count_losses
 from weaver_ai.telemetry.metrics import GenAIMetrics, Prometheus
 from weaver_ai.telemetry.otel_backend import metric_views
 from weaver_ai.telemetry.pipeline import Pipeline
@@ -32,6 +36,10 @@ __all__ = ["install", "is_installed"]
 _SILENCE_SECONDS: Final = 60.0
 _OTLP_VARIABLES: Final = tuple(
     f"OTEL_EXPORTER_OTLP_{signal}ENDPOINT" for signal in ("", "TRACES_", "METRICS_", "LOGS_")
+)
+_WRAPPED: Final = (
+    *("provider", "processor", "_active_span_processor", "_span_processors"),
+    *("_multi_log_record_processor", "_log_record_processors"),
 )
 
 _ours: Any = None
@@ -60,6 +68,8 @@ def install(pipeline: Pipeline, resource: dict[str, str], sampler: Sampler, *, t
     # Beside Logfire's own processor, not inside: Logfire doesn't hand `_on_ending` on, and changes spans.
     _ours.add_span_processor(spans)
     logger = _logs.get_logger_provider()
+    if cloud is not None:
+        cloud.watch(_ours, logger)
     # Again, for processors that are added later: Logfire gives its own a copy of the record.
     logger.add_log_record_processor(RedactingLogs(pipeline.redactor))  # type: ignore[attr-defined] # as the SDK's
 
@@ -130,10 +140,26 @@ def _without_otlp_endpoints() -> Iterator[None]:
             os.environ.update(kept)
 
 
-class _Cloud(SpanProcessor):
-    """How the export to Logfire goes, as far as it can be seen from outside: its answers.
+def _batches(provider: object) -> Iterator[Any]:
+    """The SDK's batch processors that Logfire put behind `provider`; there is no public way to them."""
+    waiting, seen = [provider], set[int]()
+    while waiting:
+        one = waiting.pop()
+        if id(one) in seen or isinstance(one, (CountedSpans, CountedLogs)):
+            continue
+        seen.add(id(one))
+        if isinstance(one, (BatchSpanProcessor, BatchLogRecordProcessor)):
+            yield one._batch_processor
+            continue
+        for held in (getattr(one, name, None) for name in _WRAPPED):
+            waiting += held if isinstance(held, (tuple, list)) else [held]
 
-    The counts are of export requests, for an answer doesn't say how many spans it was for.
+
+class _Cloud(SpanProcessor):
+    """How the export to Logfire goes, as far as it can be seen from outside: its answers, and its queues.
+
+    The counts of what was exported and failed are of requests, for an answer doesn't say how many spans it was for;
+    what Logfire puts on disk to send it later is neither.
     """
 
     def __init__(self, redactor: Redactor) -> None:
@@ -142,6 +168,14 @@ class _Cloud(SpanProcessor):
         self._failed = 0
         self._reason: str | None = None
         self._waiting_since: float | None = None
+        self._queues: list[tuple[Any, ExportCounts]] = []
+
+    def watch(self, *providers: object) -> None:
+        """Count what is lost in the queues before the exporters."""
+        for processor in itertools.chain.from_iterable(map(_batches, providers)):
+            counts = ExportCounts("telemetry", self._redactor)
+            count_losses(processor, counts)
+            self._queues.append((processor, counts))
 
     def on_end(self, span: ReadableSpan) -> None:
         sampled = span.context is not None and span.context.trace_flags.sampled
@@ -165,10 +199,13 @@ class _Cloud(SpanProcessor):
         reason = self._reason
         if reason is None and waiting > _SILENCE_SECONDS:
             reason = f"no answer from Logfire for {waiting:.0f} s"
+        if reason is None:
+            reason = next((trouble for _, counts in self._queues if (trouble := counts.trouble)), None)
         return ExporterHealth(
             "ok" if reason is None else "degraded",
-            queued=0 if self._waiting_since is None else 1,
+            queued=sum(len(processor._queue) for processor, _ in self._queues),
             exported=self._exported,
+            dropped=sum(counts.dropped for _, counts in self._queues),
             failed=self._failed,
             reason=reason,
         )

@@ -196,7 +196,7 @@ class LogfireCase:
         what: in words.
         fault: of the vocabulary.
         kept: what was not delivered is, when the cloud is back: Logfire keeps it on disk.
-        failed: each refusal is counted as failed; else nothing is, for nothing was answered.
+        loss: what it is counted as; None where nothing was answered.
         reason: how what `/health` says of the component `telemetry` begins.
         after: seconds until it says so.
     """
@@ -204,7 +204,7 @@ class LogfireCase:
     what: str
     fault: FaultSpec
     kept: bool
-    failed: bool
+    loss: Literal["failed", "dropped"] | None
     reason: str
     after: float
 
@@ -212,17 +212,15 @@ class LogfireCase:
 _SILENT: Final = "no answer from Logfire for "
 
 LOGFIRE: Final = (
+    LogfireCase(what="nobody listens", fault=fault.exporter.down(), kept=True, loss=None, reason=_SILENT, after=60.0),
     LogfireCase(
-        what="nobody listens", fault=fault.exporter.down(), kept=True, failed=False, reason=_SILENT, after=60.0
-    ),
-    LogfireCase(
-        what="it never answers", fault=fault.exporter.hangs(), kept=True, failed=False, reason=_SILENT, after=60.0
+        what="it never answers", fault=fault.exporter.hangs(), kept=True, loss=None, reason=_SILENT, after=60.0
     ),
     LogfireCase(
         what="it refuses",
         fault=fault.exporter.rejects(),
         kept=False,
-        failed=True,
+        loss="failed",
         reason="Logfire answered 403",
         after=0.0,
     ),
@@ -230,7 +228,7 @@ LOGFIRE: Final = (
         what="its own error",
         fault=fault.exporter.rejects(503),
         kept=True,
-        failed=True,
+        loss="failed",
         reason="Logfire answered 503",
         after=0.0,
     ),
@@ -238,9 +236,9 @@ LOGFIRE: Final = (
         what="the queue before it is full",
         fault=fault.exporter.full(),
         kept=False,
-        failed=False,
-        reason=_SILENT,
-        after=60.0,
+        loss="dropped",
+        reason="the queue was full: telemetry is dropped",
+        after=0.0,
     ),
 )
 
