@@ -207,6 +207,6 @@ def find(pattern: SpanPattern | None, forest: Forest, domain: Sequence[int] | No
             narrow = set(candidates)
             candidates = [position for position in domain if position in narrow]
         else:
-            narrow = set(domain)
-            candidates = [position for position in candidates if position in narrow]
+            places = {position: place for place, position in enumerate(domain)}
+            candidates = sorted((each for each in candidates if each in places), key=places.__getitem__)
     return [position for position in candidates if pattern.matches(position, forest)]

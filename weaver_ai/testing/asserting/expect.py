@@ -213,7 +213,7 @@ def earliest_in_order(look: Look, patterns: Iterable[SpanPattern]) -> list[int]:
     found: list[int] = []
     for pattern in patterns:
         last = found[-1] if found else -1
-        following = next((place for place in find(pattern, look.forest, look.positions) if place > last), None)
+        following = min((place for place in find(pattern, look.forest, look.positions) if place > last), default=None)
         if following is None:
             break
         found.append(following)
