@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
+from weaver_ai.cli.watchdog import Watchdog
+
 __all__ = ["Crew", "Member", "MemberFailed"]
 
 _LONGEST_LINE: Final = 1_000_000
@@ -28,6 +30,7 @@ class Member:
         process: already started.
         is_ready: whether a line of its output says that it is; `ready` is set then.
         is_unexpected: whether a line that comes before is worth showing of one that starts well.
+        on_end: called with its number when it has ended.
     """
 
     def __init__(
@@ -36,6 +39,7 @@ class Member:
         process: asyncio.subprocess.Process,
         is_ready: Callable[[str], bool],
         is_unexpected: Callable[[str], bool],
+        on_end: Callable[[int], None],
     ) -> None:
         self.name: Final = name
         self.is_unexpected: Final = is_unexpected
@@ -43,6 +47,7 @@ class Member:
         self._process = process
         self._is_ready = is_ready
         self._kept: list[str] | None = []
+        self._on_end = on_end
         self._reading = asyncio.create_task(self._read(), name=f"output of {name}")
 
     @property
@@ -82,16 +87,23 @@ class Member:
                 self._kept.append(line)
                 if self._is_ready(line):
                     self.ready.set()
+        await self._process.wait()
+        self._on_end(self.pid)
 
     def _print(self, line: str) -> None:
         print(f"{self.name:<{_NAME_WIDTH}} | {line}", flush=True)
 
 
 class Crew:
-    """The processes. Whoever starts one ends all by `end`."""
+    """The processes. Whoever starts one ends all by `end`; if it is killed, `watchdog` does.
 
-    def __init__(self) -> None:
+    Args:
+        watchdog: is told of each, and closed by `end`.
+    """
+
+    def __init__(self, watchdog: Watchdog) -> None:
         self.members: Final[list[Member]] = []
+        self._watchdog = watchdog
 
     async def start(
         self,
@@ -111,7 +123,8 @@ class Crew:
             limit=_LONGEST_LINE,
             start_new_session=True,
         )
-        member = Member(name, process, is_ready, is_unexpected)
+        self._watchdog.watch(process.pid)
+        member = Member(name, process, is_ready, is_unexpected, self._watchdog.forget)
         self.members.append(member)
         return member
 
@@ -148,6 +161,7 @@ class Crew:
             if not await _gone(group, patience):
                 self.kill(group)
                 await _gone(group, None)
+        await self._watchdog.aclose()
 
     def kill(self, members: Sequence[Member] | None = None) -> None:
         """End them, or all, at once."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from weaver_ai.cli.crew import Crew, Member, MemberFailed
 from weaver_ai.cli.curl import curl_line
+from weaver_ai.cli.watchdog import Watchdog
 from weaver_ai.errors import MissingExtra, SettingsError
 
 if TYPE_CHECKING:
@@ -67,16 +68,16 @@ def _run(options: argparse.Namespace) -> int:
 
 
 async def _cluster(redis: str, settings: Settings, weaver: Weaver) -> int:
-    crew, stop = Crew(), asyncio.Event()
-
-    def end() -> None:
-        if stop.is_set():  # asked for again: no patience any more
-            crew.kill()
-        stop.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, end)
     with tempfile.TemporaryDirectory(prefix="weaver-demo-") as directory:
+        crew, stop = Crew(await Watchdog.start(directory)), asyncio.Event()
+
+        def end() -> None:
+            if stop.is_set():  # asked for again: no patience any more
+                crew.kill()
+            stop.set()
+
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(number, end)
         try:
             return await _unless(stop, _show(crew, redis, settings, weaver, Path(directory)))
         except MemberFailed as failed:

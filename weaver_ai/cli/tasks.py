@@ -36,7 +36,7 @@ def add_to(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         default="failed",
         help="failed; or scheduled, for a time; or queued, for a place (failed)",
     )
-    listing.add_argument("--limit", type=int, default=50, metavar="N", help="at most N of them (50)")
+    listing.add_argument("--limit", type=_positive, default=50, metavar="N", help="at most N of them (50)")
     listing.set_defaults(run=_running(lambda engine, options: _list(engine, options.state, options.limit)))
     show = actions.add_parser("show", help="everything about one task, as JSON")
     show.add_argument("task", metavar="TASK", help="its id")
@@ -48,6 +48,12 @@ def add_to(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     retry.set_defaults(run=_running(lambda engine, options: _retry(engine, options.tasks)))
     for action in (listing, show, retry):
         action.add_argument("--redis", metavar="URL", help="Redis (WEAVER_REDIS_URL)")
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of tasks; give 1 or more")
+    return int(text)
 
 
 def _running(

@@ -7,6 +7,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,8 @@ from weaver_ai.cli.leaving import leave_within
 from weaver_ai.errors import MissingExtra, SettingsError
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from weaver_ai.agents import Runner, Weaver
     from weaver_ai.gateway.shutdown import Budget
     from weaver_ai.settings import Settings
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from weaver_ai.telemetry import Telemetry
 
 __all__ = ["add_to", "run"]
+
+_FAILED = 1
 
 
 def add_to(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -88,25 +93,67 @@ def run(options: argparse.Namespace) -> int:
 
 
 async def _work(engine: DocketEngine, runner: Runner, telemetry: Telemetry, budget: Budget, banner: str) -> int:
-    from weaver_ai.telemetry import log_info
+    from weaver_ai.telemetry import log_error
 
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    code = _FAILED
+    try:
+        with _signals(budget.flush) as (stop, hurry):
+            async with AsyncExitStack() as stack:
+                stack.push_async_callback(asyncio.to_thread, telemetry.flush, budget.flush)
+                stack.push_async_callback(runner.aclose)
+                stack.push_async_callback(engine.aclose)
+                try:
+                    code = await _serve(engine, budget, banner, stop, hurry)
+                except Exception as error:
+                    log_error("the worker failed", exception=error)
+                    raise
+    finally:
+        leave_within(max(1.0, budget.flush), code)  # the loop waits for what ignored its cancellation
+    return code
+
+
+async def _serve(engine: DocketEngine, budget: Budget, banner: str, stop: asyncio.Event, hurry: asyncio.Event) -> int:
+    from weaver_ai.telemetry import log_info, log_warning
+
     await engine.start()
     health = await engine.health()
     print(banner, flush=True)
     if health.latency is None:
         print(f"  waiting    {health.reason}", flush=True)
     code = await _until(stop, engine)
-    report = await engine.drain(budget.work)
+    drain, hurried = asyncio.create_task(engine.drain(budget.work)), asyncio.create_task(hurry.wait())
+    await asyncio.wait({drain, hurried}, return_when=asyncio.FIRST_COMPLETED)
+    hurried.cancel()
+    if not drain.done():
+        drain.cancel()
+        log_warning("a second signal: tasks that run here go to other workers")
+        return _FAILED
+    report = drain.result()
     log_info("drained", tasks_finished=len(report.finished), tasks_handed_back=len(report.handed_back))
-    await engine.aclose()
-    await runner.aclose()
-    await asyncio.to_thread(telemetry.flush, budget.flush)
-    leave_within(max(1.0, budget.flush), code)  # the loop waits for what ignored its cancellation
     return code
+
+
+@contextmanager
+def _signals(leave_seconds: float) -> Iterator[tuple[asyncio.Event, asyncio.Event]]:
+    """An event that the first signal to end sets, and one of the second, after which the process ends in any case."""
+    stop, hurry = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    asked = False
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        nonlocal asked
+        if asked:
+            leave_within(max(1.0, leave_seconds), _FAILED)
+        loop.call_soon_threadsafe((hurry if asked else stop).set)
+        asked = True
+
+    # Not the loop's own handlers: those aren't called while something holds the loop, and Windows has none.
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stop, hurry
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 async def _until(stop: asyncio.Event, engine: DocketEngine) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from datetime import UTC, datetime
 
 import pytest
@@ -11,8 +12,10 @@ from weaver_ai import __version__
 from weaver_ai.agents import Runner, Weaver, load_target
 from weaver_ai.cli import main, serve, tasks, worker
 from weaver_ai.errors import SettingsError
+from weaver_ai.gateway.shutdown import Budget
 from weaver_ai.settings import load_settings
 from weaver_ai.tasks import Retry, TaskError, TaskRecord
+from weaver_ai.tasks.docket_engine import DocketEngine
 from weaver_ai.telemetry.off_backend import OffTelemetry
 
 URL = "redis://me:hunter2@db:6379/0"
@@ -125,3 +128,37 @@ def test_the_list_of_tasks_that_wait() -> None:
     queued = base.but(state="queued", next_attempt_at=None, priority="high")
     assert list(tasks._table([queued], "queued")) == ["t1  2026-11-23 16:20:11  refunds  attempts 0  high priority"]
     assert list(tasks._table([], "scheduled")) == ["no scheduled tasks"]
+
+
+async def test_what_is_known_of_a_worker_that_fails_still_leaves(
+    monkeypatch: pytest.MonkeyPatch, weaver: Weaver
+) -> None:
+    done: list[object] = []
+
+    class Telemetry(OffTelemetry):
+        def flush(self, timeout_seconds: float = 5.0) -> bool:
+            done.append("flushed")
+            return True
+
+    class Broken(DocketEngine):
+        async def start(self) -> None:
+            raise RuntimeError("it can't start")
+
+        async def aclose(self) -> None:
+            done.append("closed")
+
+    monkeypatch.setattr(worker, "leave_within", lambda _seconds, code: done.append(code))
+    settings = load_settings(env_file=None)
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with pytest.raises(RuntimeError, match="it can't start"):
+        await worker._work(Broken(URL), Runner(weaver, settings), Telemetry(), Budget(1.0), "")
+    assert done == ["closed", "flushed", 1]
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+@pytest.mark.parametrize("limit", ["0", "-5", "many", "1.5", "\u00b2"])
+def test_a_limit_of_no_tasks_is_refused(limit: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["tasks", "list", "--redis", URL, f"--limit={limit}"])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.endswith(f"argument --limit: {limit!r} is no number of tasks; give 1 or more\n")
