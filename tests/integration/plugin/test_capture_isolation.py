@@ -199,6 +199,25 @@ def test_baggage_left_in_the_context(run: Run) -> None:
     result.stdout.fnmatch_lines(["  context  baggage was left in the context"])
 
 
+def test_a_context_from_before_the_test_is_there_again_after_it(run: Run) -> None:
+    """Guards `attach(self._outside)` in `ContextGuard.close`: what was attached at import goes on holding."""
+    result = run("""
+        from opentelemetry import baggage
+        context.attach(baggage.set_baggage("tenant", "acme"))
+
+        def test_records(spans):
+            assert baggage.get_baggage("tenant") is None
+
+        def test_leaves_its_own(spans):
+            context.attach(baggage.set_baggage("tenant", "other"))
+
+        def test_does_not_record():
+            assert baggage.get_baggage("tenant") == "acme"
+    """)
+    result.assert_outcomes(passed=3, errors=1)
+    result.stdout.fnmatch_lines(["  context  baggage was left in the context"])
+
+
 @pytest.mark.parametrize(("plugin", "head"), ASYNC, ids=["pytest-asyncio", "anyio-asyncio", "anyio-trio"])
 def test_an_async_generator_that_is_broken_out_of(run: Run, plugin: str, head: str) -> None:
     """Guards `watched` in `ContextGuard.watch`: the leak shows only inside the test's own task."""
@@ -447,3 +466,48 @@ def test_fixtures_asked_for_by_name_while_the_test_runs(run: Run) -> None:
             left[0].end()
             assert names(spans) == []
     """).assert_outcomes(passed=3)
+
+
+def test_a_lone_surrogate_crosses_to_the_terminal(run: Run) -> None:
+    """Guards what escapes names in messages, sections and violations: execnet sends UTF-8; a session ended on it."""
+    result = run(
+        r"""
+        from opentelemetry import _logs
+
+        NAME = "tool " + chr(0xD800)
+
+        @pytest.fixture(autouse=True)
+        def odd(spans, logs):
+            key = "-".join(["sk", "proj", "a1b2c3d4e5f6g7h8i9j0k1l2m3n4o5p6"])
+            span = trace.get_tracer("x").start_span(NAME, attributes={"password " + chr(0xD800): key})
+            span.set_status(trace.StatusCode.ERROR, NAME)
+            span.record_exception(ValueError(NAME))
+            _logs.get_logger("x").emit(body=NAME, attributes={NAME: NAME})
+            span.end()
+
+        def test_message(spans):
+            spans.one(NAME + "?")
+
+        def test_message_of_logs(logs):
+            logs.one(NAME + "?")
+
+        def test_comparison(spans):
+            assert spans.all() == []
+
+        def test_anything_else():
+            assert 0
+
+        def test_invariant():
+            pass
+        """,
+        "-n1",
+        plugins=["xdist"],
+    )
+    result.assert_outcomes(failed=4, passed=1, errors=1)
+    result.stdout.fnmatch_lines(
+        [
+            "  secret   span 'tool \\ud800': the value of 'password \\ud800' looks like a secret",
+            "E *spans.one('tool \\ud800[?]'): none of 1 span matches; did you mean 'tool \\ud800'?",
+            "tool \\ud800 * ERROR ValueError: tool \\ud800",
+        ]
+    )

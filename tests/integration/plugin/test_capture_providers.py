@@ -5,6 +5,10 @@ Each test names the line that it guards: it was seen failing without it.
 
 from __future__ import annotations
 
+import sys
+
+import pytest
+
 from tests.integration.plugin.conftest import Run
 
 
@@ -303,3 +307,70 @@ def test_a_processor_that_is_given_what_is_no_span(run: Run) -> None:
             SynchronousMultiSpanProcessor().on_end("nothing")
             assert names(spans) == []
     """).assert_outcomes(passed=1)
+
+
+AUTO = """
+import http.server
+import threading
+
+import httpx
+from opentelemetry import trace
+
+tracer = trace.get_tracer("shop")
+
+
+class Answers(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_): ...
+
+
+def test_it(spans):
+    with http.server.HTTPServer(("127.0.0.1", 0), Answers) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        with tracer.start_as_current_span("refund"):
+            httpx.get(f"http://127.0.0.1:{server.server_port}/")
+        server.shutdown()
+        thread.join()
+    assert [span.name for span in spans.one("refund").children] == ["GET"]
+    assert spans.count() == 2
+    assert type(trace.get_tracer_provider()).__module__ == PROVIDER
+"""
+DISTRO = {
+    "METADATA": "Metadata-Version: 2.1\nName: acme-distro\nVersion: 1.0\n",
+    "entry_points.txt": "[opentelemetry_configurator]\nacme = opentelemetry.sdk._configuration:_OTelSDKConfigurator\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("distro", "provider"),
+    [(DISTRO, "opentelemetry.sdk.trace"), ({}, "weaver_ai.testing.capture.stand_ins")],
+    ids=["which configures the SDK", "instrumentors only"],
+)
+def test_an_auto_instrumentation_distro(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, distro: dict[str, str], provider: str
+) -> None:
+    """Point 2: `opentelemetry-instrument pytest` sets provider and instrumentors in sitecustomize, before pytest."""
+    installed = pytester.mkdir("acme_distro-1.0.dist-info")
+    for name, text in distro.items():
+        (installed / name).write_text(text, encoding="utf-8")
+    for signal in ("METRICS", "LOGS"):
+        monkeypatch.setenv(f"OTEL_{signal}_EXPORTER", "none")
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "console")
+    monkeypatch.setenv("PYTHONPATH", str(pytester.path))
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    pytester.makepyfile(test_it=AUTO.replace("PROVIDER", repr(provider)))
+
+    result = pytester.run(
+        sys.executable,
+        "-c",
+        "from opentelemetry.instrumentation.auto_instrumentation import run; run()",
+        *(sys.executable, "-m", "pytest", "-s", "-p", "weaver_ai.pytest_plugin", "-p", "no:cacheprovider"),
+        timeout=60,
+    )
+
+    result.assert_outcomes(passed=1)
+    assert ('"name": "refund"' in result.stdout.str()) is bool(distro)  # its exporter goes on getting what it got
