@@ -14,6 +14,8 @@ from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.settings import ModelSettings, merge_model_settings
 from pydantic_core import PydanticSerializationError
 
+from weaver_ai.agents.cost import lost
+
 if TYPE_CHECKING:
     from pydantic_ai.models._request_timeout import RequestDeadline
 
@@ -65,11 +67,13 @@ class GuardedModel(WrapperModel):
     ) -> ModelResponse:
         try:
             response = await super().request(messages, self._with_defaults(model_settings), model_request_parameters)
-        except Exception as error:  # what the clients stumble with over an odd answer has no base in common
-            if _is_sorted(error):
+            self._check(response)
+        except BaseException as error:  # what the clients stumble with over an odd answer has no base in common
+            failure = self._sorted(error)
+            lost(failure)
+            if failure is error:
                 raise
-            raise self._unreadable() from error
-        self._check(response)
+            raise failure from error
         return response
 
     @asynccontextmanager
@@ -85,28 +89,40 @@ class GuardedModel(WrapperModel):
             opening = super().request_stream(messages, settings, model_request_parameters, run_context)
             try:
                 stream = await stack.enter_async_context(opening)
-            except Exception as error:  # as above
-                if _is_sorted(error):
+            except BaseException as error:  # as above
+                failure = self._sorted(error)
+                lost(failure)
+                if failure is error:
                     raise
-                raise self._unreadable() from error
+                raise failure from error
             try:
                 yield stream
-            except BaseException:  # who is cancelled has paid, too
+            except BaseException as error:  # who is cancelled has paid, too
+                lost(error)
                 # Tokens were used, and nobody will say how many: without this the answer would be priced at 0.
                 stream.usage.unmeasured_requests = 1
                 raise
-            self._check(stream.get())
+            try:
+                self._check(stream.get())
+            except ModelAPIError as error:
+                lost(error)
+                raise
 
     def _check(self, response: ModelResponse) -> None:
         if self._ends_are_told and response.finish_reason is None and response.state in {"complete", "incomplete"}:
             raise ModelAPIError(self.model_name, "the answer ended early")
 
-    def _unreadable(self) -> ModelAPIError:
+    def _sorted(self, error: BaseException) -> BaseException:
+        """The error, or the provider's failure that it is."""
+        if _is_sorted(error):
+            return error
         return ModelAPIError(self.model_name, "the answer has an unexpected shape")
 
 
-def _is_sorted(error: Exception) -> bool:
+def _is_sorted(error: BaseException) -> bool:
     """Whether it is known whose failure it is; of an unexpected answer pydantic-ai doesn't say it."""
+    if not isinstance(error, Exception):
+        return True
     if isinstance(error, PydanticSerializationError | UnicodeEncodeError):
         return True  # of the request, which the client couldn't write
     return isinstance(error, UserError | AgentRunError) and not isinstance(error, UnexpectedModelBehavior)

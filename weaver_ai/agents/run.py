@@ -12,7 +12,7 @@ from pydantic_ai.exceptions import UserError
 from pydantic_ai.toolsets import ExternalToolset
 
 from weaver_ai.agents.as_json import shown
-from weaver_ai.agents.cost import CountedUsage, cost_of
+from weaver_ai.agents.cost import cost_of, counting
 from weaver_ai.agents.events import RunEvent, RunFinished, RunStarted, StepFinished, StepStarted
 from weaver_ai.agents.job import Job
 from weaver_ai.agents.models import Models, ProviderStatus, is_offline, leaves
@@ -252,32 +252,32 @@ class Runner:
             lambda error: job.failure(error, entry, self._providers_of(entry)).code,
             step,
         )
-        usage = CountedUsage()
-        try:
-            result = await entry.agent.run(
-                prompt,
-                model=model,
-                deps=entry.deps,
-                run_id=run_id,
-                usage=usage,
-                message_history=list(options.history) or None,
-                instructions=options.instructions,
-                model_settings=model_settings_of(options),
-                output_type=output_type_of(entry, options),
-                toolsets=[ExternalToolset(list(options.tools))] if options.tools else None,
-                deferred_tool_results=tool_results_of(options),
-                capabilities=[watch, ReinjectSystemPrompt()] if options.history else [watch],
-            )
-        except UserError as error:
-            if (options.tools or options.output_schema) and usage.requests == 0:
-                raise InvalidInput(
-                    f"the agent {entry.name!r} can't run with {'these tools' if options.tools else 'that output'}",
-                    hint=error.message,
-                ) from error
-            raise
-        finally:
-            cost = None if watch.interrupted else cost_of(usage, watch.answers)
-            job.ledger.add(Usage.of(usage), cost)
+        with counting() as usage:
+            try:
+                result = await entry.agent.run(
+                    prompt,
+                    model=model,
+                    deps=entry.deps,
+                    run_id=run_id,
+                    usage=usage,
+                    message_history=list(options.history) or None,
+                    instructions=options.instructions,
+                    model_settings=model_settings_of(options),
+                    output_type=output_type_of(entry, options),
+                    toolsets=[ExternalToolset(list(options.tools))] if options.tools else None,
+                    deferred_tool_results=tool_results_of(options),
+                    capabilities=[watch, ReinjectSystemPrompt()] if options.history else [watch],
+                )
+            except UserError as error:
+                if (options.tools or options.output_schema) and usage.requests == 0:
+                    raise InvalidInput(
+                        f"the agent {entry.name!r} can't run with {'these tools' if options.tools else 'that output'}",
+                        hint=error.message,
+                    ) from error
+                raise
+            finally:
+                cost = None if watch.interrupted else cost_of(usage, watch.answers)
+                job.ledger.add(Usage.of(usage), cost)
         return Part.of(result, usage, cost, watch)
 
     def _providers_of(self, entry: RegisteredAgent) -> dict[str, str]:

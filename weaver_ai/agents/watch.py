@@ -15,7 +15,6 @@ from pydantic import JsonValue
 from pydantic_ai import AgentRunResult, RunContext
 from pydantic_ai.capabilities import AbstractCapability
 from pydantic_ai.capabilities.abstract import WrapModelRequestHandler, WrapRunHandler, WrapToolExecuteHandler
-from pydantic_ai.exceptions import ModelAPIError, ModelConnectionError, ModelHTTPError
 from pydantic_ai.messages import (
     AgentStreamEvent,
     FunctionToolCallEvent,
@@ -34,6 +33,7 @@ from pydantic_ai.models import ModelRequestContext
 from pydantic_ai.tools import ToolDefinition
 
 from weaver_ai.agents.as_json import shown, whole_text
+from weaver_ai.agents.cost import may_have_cost
 from weaver_ai.agents.events import RunEvent, TextDelta, ToolCalled, ToolReturned
 from weaver_ai.agents.result import ToolCall
 from weaver_ai.errors import RunFailed, RunTimeout
@@ -89,7 +89,7 @@ class Watch(AbstractCapability[Any]):
             try:
                 response = await self._answered(request_context, handler)
             except Exception as error:  # whatever it was: it is only looked at
-                self.interrupted = _may_have_cost(error)
+                self.interrupted = may_have_cost(error)
                 raise
         self.interrupted = False
         self.answers.append(response)
@@ -188,17 +188,6 @@ class Relay(Watch):
                     step=self.step,
                 )
         return None
-
-
-def _may_have_cost(error: Exception) -> bool:
-    """Whether a failed model call may have used tokens: it reached the model, which didn't refuse."""
-    if isinstance(error, ExceptionGroup):
-        return any(map(_may_have_cost, error.exceptions))
-    if isinstance(error, ModelHTTPError):
-        return error.in_stream
-    if isinstance(error, ModelConnectionError):
-        return error.phase not in {"pool", "connect"}
-    return isinstance(error, ModelAPIError)
 
 
 def current_trace_id() -> str | None:

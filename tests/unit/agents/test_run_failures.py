@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import anyio
 import pytest
@@ -256,6 +257,37 @@ async def test_what_a_failed_call_costs_is_known_only_when_it_was_refused(
         cost = ledger.cost
     await runner.aclose()
     assert (cost == 0, cost is None) == (known, not known)
+
+
+@pytest.mark.parametrize(
+    ("answer", "known"),
+    [(Status(500), True), (Reset(), False), (Malformed(), False), (Hangs(), False), (Hangs(midway=True), False)],
+    ids=["500", "reset", "malformed", "hangs", "hangs midway"],
+)
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+async def test_a_chain_s_cost_is_known_only_when_those_that_failed_were_refused(
+    provider_server: ProviderServer, answer: Answer, known: bool, stream: bool
+) -> None:
+    provider_server.openai.always(answer)
+    provider_server.anthropic.always("hello")
+    weaver = Weaver("test")
+    weaver.agent(Agent(name="a"), fallback=["anthropic:claude-haiku-5-5"])
+    values: dict[str, Any] = {
+        "openai_api_key": KEY,
+        "anthropic_api_key": KEY,
+        "openai_base_url": provider_server.openai.base_url,
+        "anthropic_base_url": provider_server.anthropic.base_url,
+        "provider_timeout_seconds": 1.0,
+    }
+    runner = Runner(weaver, load_settings(env_file=None, **values))
+    if stream and answer in {Malformed(), Hangs(midway=True)}:  # something has been said: no other model can go on
+        with pytest.raises(ProviderError):
+            await events_of(runner, "a", "go")
+    else:
+        result = (await events_of(runner, "a", "go"))[-1].result if stream else await run(runner, "a", "go")
+        assert (result.provider, result.text) == ("anthropic", "hello")
+        assert (result.cost is not None and result.cost > 0, result.cost is None) == (known, not known)
+    await runner.aclose()
 
 
 async def consumed(runner: Runner, ledger: Ledger) -> None:
