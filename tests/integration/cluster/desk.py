@@ -35,8 +35,19 @@ async def _echo(messages: list[ModelMessage], _info: AgentInfo) -> AsyncIterator
     text = str(getattr(last, "content", ""))
     if text.endswith("slowly"):
         await asyncio.sleep(0.5)
+    if "endlessly" in text:
+        await _endlessly(text)
     effect(f"echo {text}")
     yield text
+
+
+async def _endlessly(text: str) -> None:
+    effect(f"asking {text}")
+    try:
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        effect(f"cancelled {text}")
+        raise
 
 
 weaver.agent(Agent(FunctionModel(stream_function=_echo, model_name="echo"), name="echo"))

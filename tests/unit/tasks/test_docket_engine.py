@@ -14,7 +14,7 @@ from tests.unit.tasks.conftest import Engines
 from weaver_ai.errors import EngineUnavailable, QueueFull, TaskNotFound
 from weaver_ai.tasks import TaskContext, TaskError, TaskHandler, TaskOutcome, TaskRequest
 from weaver_ai.tasks.docket_engine import DocketEngine
-from weaver_ai.tasks.payloads import CANCELLED
+from weaver_ai.tasks.payloads import CANCELLED, IDEMPOTENCY_SECONDS
 from weaver_ai.testing.fakes.redis.real import RedisServer
 
 pytest_plugins = ["tests.fixtures.redis_server"]
@@ -273,6 +273,21 @@ async def test_finished_tasks_expire_and_one_with_a_key_stays(engines: Engines) 
 
     await until(gone)
     assert (await engine.submit(wanted(idempotency_key="k"))).id == keyed.id
+
+
+async def test_a_key_is_honoured_for_a_day_and_its_task_can_be_read_as_long(
+    engines: Engines, redis_server: RedisServer
+) -> None:
+    engine = engines(echo, ttl_seconds=0.2)
+    await engine.start()
+    task = await engine.submit(wanted(idempotency_key="for a day"))
+    await engine.result(task.id, timeout_seconds=PATIENCE)
+    async with Redis.from_url(redis_server.url) as redis:
+        (key,) = [name async for name in redis.scan_iter("test-*:key:for a day")]
+        (record,) = [name async for name in redis.scan_iter(f"test-*:task:{task.id}")]
+        left, readable = await redis.pttl(key), await redis.pttl(record)
+    assert IDEMPOTENCY_SECONDS - PATIENCE < left / 1000 <= IDEMPOTENCY_SECONDS == 86_400
+    assert readable >= left
 
 
 async def test_a_full_queue_counts_the_workers_of_everyone(engines: Engines) -> None:
