@@ -177,7 +177,11 @@ def secrets() -> Any:
 
     from weaver_ai.telemetry import log_error, log_info, start_span
 
-    telemetry = configured(openai_api_key="a-key-of-no-known-shape", redis_url="redis://:correct%2Dhorse@db:6379/0")
+    telemetry = configured(
+        openai_api_key="a-key-of-no-known-shape",
+        redis_url="redis://:correct%2Dhorse@db:6379/0",
+        otel_resource_attributes="password=hunter2,team=a-key-of-no-known-shape",
+    )
     exporter = InMemorySpanExporter()
     provider: Any = trace.get_tracer_provider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))

@@ -101,6 +101,26 @@ class TestLogfireCloud:
             assert not any(secret.encode() in body for body in cloud.bodies), secret
         assert outcome.files == ()
 
+    @pytest.mark.parametrize(
+        ("environment", "sent", "console"),
+        [
+            ("development", False, ["INFO all is well", "└─ broken"]),
+            ("staging", True, ["INFO all is well", "└─ broken"]),
+            ("production", True, ["ERROR broken"]),
+        ],
+    )
+    def test_who_sends_to_it_and_what_the_console_has_beside(
+        self, tmp_path: Path, environment: str, sent: bool, console: list[str]
+    ) -> None:
+        with OtlpReceiver() as cloud:
+            env = {**to_the_cloud(cloud.url), "WEAVER_TELEMETRY_ENVIRONMENT": environment}
+            outcome = run_scenario("mode", "logfire", tmp_path, env)
+        ended = [span.name for span in cloud.spans if span.attributes["logfire.span_type"] == "span"]
+        assert sorted(ended) == (["broken", "child", "root"] if sent else [])
+        assert sorted(log.body for log in cloud.logs) == (["all is well", "something is odd"] if sent else [])
+        shown = outcome.console
+        assert [part for part in ("INFO all is well", "└─ broken", "ERROR broken") if part in shown] == console
+
     def test_its_health_is_known(self, tmp_path: Path) -> None:
         with OtlpReceiver() as cloud:
             health = run_scenario("mode", "logfire", tmp_path, to_the_cloud(cloud.url)).result["health"]

@@ -142,9 +142,11 @@ def _say_once(line: str) -> None:
 
 
 def _fixed_resource(settings: Settings) -> dict[str, str]:
-    from weaver_ai.telemetry.resource import resource_attributes  # noqa: PLC0415 - the SDK
+    from weaver_ai.telemetry.pipeline import known_secrets  # noqa: PLC0415 - the SDK
+    from weaver_ai.telemetry.resource import resource_attributes  # noqa: PLC0415
 
     wanted = resource_attributes(settings)
+    wanted = Redactor(known_secrets(settings)).attributes(wanted) or wanted
     fixed = _State.resource
     if fixed is None:
         _State.resource = wanted

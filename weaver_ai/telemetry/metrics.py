@@ -40,7 +40,7 @@ _DURATION_LABELS: Final = (
     "server.address",
     "server.port",
 )
-_OTHER_CLIENTS: Final = frozenset({"com.anthropic.sdk.python"})  # emits a second span for the same operation
+_OTHER_CLIENT: Final = "com.anthropic.sdk.python"  # with or without a platform: a second span for the same operation
 
 
 class Prometheus:
@@ -90,7 +90,7 @@ class GenAIMetrics(SpanProcessor):
         if span.kind is not SpanKind.CLIENT or _OPERATION not in attributes:
             return
         scope = span.instrumentation_scope
-        if scope is not None and scope.name in _OTHER_CLIENTS:
+        if scope is not None and scope.name.startswith(_OTHER_CLIENT):
             return
         tried, since = self._failed.of(span)
         labels = _labels(attributes)

@@ -111,6 +111,15 @@ def test_another_framework_is_skipped(captured: Captured) -> None:
     assert telemetry.skipped["fastapi"] == "SimpleNamespace does not trace itself; FastAPI does since 0.165"
 
 
+@pytest.mark.parametrize("library", [httpx, httpx2])
+def test_a_transport_of_the_callers_own_bypasses_the_instrumentation(library: Any, captured: Captured) -> None:
+    instrument_all()
+    transport = library.MockTransport(lambda request: library.Response(200))
+    with start_span("caller"), library.Client(transport=transport) as client:
+        assert client.get("http://provider.test/").status_code == 200
+    assert [span.name for span in captured.spans] == ["caller"]
+
+
 @pytest.mark.parametrize("capture_payloads", [False, True])
 def test_redis_commands_without_values_and_with_their_key_if_payloads_are_captured(
     capture: Callable[..., Captured], capture_payloads: bool

@@ -70,8 +70,9 @@ def test_a_failed_operation_says_how(
     assert f'error_type="{expected}"' in total
 
 
-def test_the_anthropic_clients_second_span_is_not_counted_twice(captured: Captured) -> None:
-    span, end = chat(captured, 1, scope="com.anthropic.sdk.python")
+@pytest.mark.parametrize("platform", ["", ".bedrock"])
+def test_the_anthropic_clients_second_span_is_not_counted_twice(captured: Captured, platform: str) -> None:
+    span, end = chat(captured, 1, scope=f"com.anthropic.sdk.python{platform}")
     span.end(end)
     assert durations(captured, "count") == []
 
