@@ -89,5 +89,6 @@ def _size_of(event: TaskEvent) -> int:
 def not_yet(count: int) -> InvalidInput:
     """What a reader is told who names an event that the task hasn't had: nothing would ever follow it."""
     return InvalidInput(
-        f"the task has had {count} events, and the id is of a later one", hint="without an id they come from the first"
+        f"the id is of a later event than the task has had: its last one so far is {count}",
+        hint="without an id they come from the first",
     )
