@@ -149,6 +149,7 @@ local function close(id, state, outcome, told, ttls)
   redis.call('HDEL', key('task', id), 'due')
   redis.call('HSET', key('task', id), 'state', state, 'finished', now, 'outcome', outcome)
   tell(id, 'task.' .. state, told)
+  redis.call('PUBLISH', key('ended', id), state)
   expire(id, held[4] == '1' and ttls[2] or ttls[1])
   if state == 'failed' then
     redis.call('ZADD', prefix .. ':failed', now, id)

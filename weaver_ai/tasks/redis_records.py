@@ -220,6 +220,10 @@ class RedisRecords:
         """Where the numbers of a task's new events are published."""
         return self._redis.key("news", task_id)
 
+    def end_channel(self, task_id: str) -> str:
+        """Where the state is published in which a task has ended."""
+        return self._redis.key("ended", task_id)
+
     async def _look(self, task_id: str) -> dict[bytes, bytes]:
         found: dict[bytes, bytes] = await self._redis.command("HGETALL", self._redis.key("task", task_id))
         if not found:
