@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, TypeAlias
 
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import JsonValue
 from pydantic_ai import Agent, ModelMessage
@@ -148,7 +148,6 @@ TWO_CHAINS: Shape = ["gather", ["chain", ["step", "a"], ["step", "c"]], ["chain"
 TWICE_THE_SAME: Shape = ["group", ["chain", ["step", "a"], ["step", "b"]], ["chain", ["step", "a"], ["step", "c"]]]
 
 
-@settings(max_examples=60, deadline=None)
 @given(shapes(), st.lists(st.integers(0, 4), max_size=3), st.integers(0, 2**32))
 @example(TWO_CHAINS, [2], 1)
 @example(TWO_CHAINS, [3], 7)
