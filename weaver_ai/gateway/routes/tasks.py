@@ -57,7 +57,11 @@ LastEventId = Annotated[
         202: {
             "headers": {
                 "Location": {"description": "Path of the task.", "required": True, "schema": {"type": "string"}}
-            }
+            },
+            "links": {
+                operation: {"operationId": operation, "parameters": {"task_id": "$response.body#/task_id"}}
+                for operation in ("read_task", "follow_task", "cancel_task")
+            },
         },
         **problems(400, 404, 409, 413, 415, 422, 429, 503),
     },
