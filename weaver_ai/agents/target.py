@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from importlib import import_module
 from types import ModuleType
+from typing import Final
+
+from pydantic_ai.exceptions import UserError
 
 from weaver_ai.agents.registry import Weaver, did_you_mean
 from weaver_ai.errors import TargetError, WeaverError
 
 __all__ = ["BUILT_IN_TARGET", "load_target"]
 
+_KEY_HINT: Final = (
+    "a provider's key goes into the environment or into .env; with Agent(..., defer_model_check=True) none is needed "
+    "to import the module"
+)
 BUILT_IN_TARGET = "weaver_ai.agents.support_desk:weaver"
 
 
@@ -52,6 +59,9 @@ def _import(name: str, target: str) -> ModuleType:
         raise TargetError(f"{target!r}: importing {name!r} failed: {error}") from error
     except WeaverError as error:
         raise TargetError(f"{target!r}: importing {name!r} failed: {error.message}", hint=error.hint) from error
+    except UserError as error:
+        hint = _KEY_HINT if "_API_KEY" in error.message else None
+        raise TargetError(f"{target!r}: importing {name!r} failed: {error.message}", hint=hint) from error
     except Exception as error:  # the module is the user's code, which may raise anything
         raise TargetError(f"{target!r}: importing {name!r} failed: {type(error).__name__}: {error}") from error
 

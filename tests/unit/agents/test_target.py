@@ -118,3 +118,17 @@ def test_a_wrong_target_says_where_the_way_ends(target: str, expected: tuple[str
 def test_a_missing_parent_package_is_the_one_named() -> None:
     with pytest.raises(TargetError, match=r"^'not_here\.agents:weaver': there is no module 'not_here'$"):
         load_target("not_here.agents:weaver")
+
+
+def test_a_key_that_is_missing_at_import_says_where_it_goes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    (tmp_path / "targets_of_the_test" / "keyless.py").write_text(
+        "from pydantic_ai import Agent\nAgent('openai:gpt-6-luna', name='a')\n"
+    )
+    with pytest.raises(TargetError, match=r"importing 'targets_of_the_test.keyless' failed: Set the `OPENAI_") as wrong:
+        load_target("targets_of_the_test.keyless:weaver")
+    assert wrong.value.hint == (
+        "a provider's key goes into the environment or into .env; with Agent(..., defer_model_check=True) none is "
+        "needed to import the module"
+    )
