@@ -21,6 +21,7 @@ MODULES = {
     "good": GOOD,
     "dependency": "import a_package_that_nobody_has",
     "broken": "raise RuntimeError('the flux is low')",
+    "keyless": "from pydantic_ai import Agent\nAgent('openai:gpt-6-luna', name='a')\n",
     "misspelt": "def x(:\n",
     "misregistered": "from weaver_ai.agents import Weaver\nWeaver('a b')\n",
 }
@@ -120,12 +121,9 @@ def test_a_missing_parent_package_is_the_one_named() -> None:
         load_target("not_here.agents:weaver")
 
 
-def test_a_key_that_is_missing_at_import_says_where_it_goes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_key_that_is_missing_at_import_says_where_it_goes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
-    (tmp_path / "targets_of_the_test" / "keyless.py").write_text(
-        "from pydantic_ai import Agent\nAgent('openai:gpt-6-luna', name='a')\n"
-    )
     with pytest.raises(TargetError, match=r"importing 'targets_of_the_test.keyless' failed: Set the `OPENAI_") as wrong:
         load_target("targets_of_the_test.keyless:weaver")
     assert wrong.value.hint == (
