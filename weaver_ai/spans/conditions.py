@@ -10,7 +10,7 @@ from typing import TypeAlias, final
 from weaver_ai.spans.model import Event, Span
 from weaver_ai.spans.query import Condition
 from weaver_ai.spans.tree import Forest
-from weaver_ai.spans.values import MISSING, SHOWN, columns, matches, show, where_it_differs
+from weaver_ai.spans.values import MISSING, SHOWN, clip, columns, matches, show, where_it_differs
 
 __all__ = [
     "Attribute",
@@ -27,6 +27,11 @@ __all__ = [
 
 Text: TypeAlias = str | re.Pattern[str]
 """A string is exact unless it contains `*`, which stands for any run of characters; a regex is searched."""
+
+
+def _apart(expected: object, actual: object) -> tuple[str, str]:
+    inner = where_it_differs(expected, actual)
+    return show(actual), "" if inner is None else f"{inner[0]}: expected {inner[1]}, was {inner[2]}"
 
 
 def _fitter(text: Text) -> Callable[[str], object]:
@@ -58,9 +63,9 @@ class Name(Condition):
     def was(self, position: int, forest: Forest) -> str:
         return show(forest.spans[position].name)
 
-    def differs(self, position: int, forest: Forest) -> str:
-        inner = None if self.exact is None else where_it_differs(self.exact, forest.spans[position].name)
-        return "" if inner is None else f"{inner[0]}: expected {inner[1]}, was {inner[2]}"
+    def apart(self, position: int, forest: Forest) -> tuple[str, str]:
+        name = forest.spans[position].name
+        return (show(name), "") if self.exact is None else _apart(self.exact, name)
 
     def in_full(self, position: int, forest: Forest) -> tuple[str, str]:
         return show(self.text, sys.maxsize), show(forest.spans[position].name, sys.maxsize)
@@ -89,25 +94,17 @@ class Attribute(Condition):
         return matches(self._expected, forest.spans[position].attributes.get(self.label, MISSING))
 
     def was(self, position: int, forest: Forest) -> str:
-        return self._told(position, forest)[0]
+        """Of a long value the difference too, where both are short together."""
+        plain, difference = self.apart(position, forest)
+        together = f"{clip(plain, 28)} ({difference})"
+        return together if difference and columns(together) <= SHOWN else plain
 
-    def differs(self, position: int, forest: Forest) -> str:
-        return self._told(position, forest)[1]
+    def apart(self, position: int, forest: Forest) -> tuple[str, str]:
+        return _apart(self._expected, forest.spans[position].attributes.get(self.label, MISSING))
 
     def in_full(self, position: int, forest: Forest) -> tuple[str, str]:
         actual = forest.spans[position].attributes.get(self.label, MISSING)
         return show(self._expected, sys.maxsize), show(actual, sys.maxsize)
-
-    def _told(self, position: int, forest: Forest) -> tuple[str, str]:
-        """What there is, and where it differs: in one, if that is short."""
-        actual: object = forest.spans[position].attributes.get(self.label, MISSING)
-        inner = where_it_differs(self._expected, actual)
-        if inner is None:
-            return show(actual), ""
-        place, expected, found = inner
-        difference = f"{place}: expected {expected}, was {found}"
-        together = f"{show(actual, 28)} ({difference})"
-        return (together, "") if columns(together) <= SHOWN else (show(actual), difference)
 
     def candidates(self, forest: Forest) -> Sequence[int] | None:
         if isinstance(self._expected, str | int | float):

@@ -28,9 +28,9 @@ class Condition(ABC):
     def was(self, position: int, forest: Forest) -> str:
         """What there is instead, or nevertheless."""
 
-    def differs(self, position: int, forest: Forest) -> str:
-        """Where inside of a long value what is expected and what there is part; empty where `was` shows it."""
-        return ""
+    def apart(self, position: int, forest: Forest) -> tuple[str, str]:
+        """What there is, and where inside of it that isn't as expected: empty where one sees it."""
+        return self.was(position, forest), ""
 
     def in_full(self, position: int, forest: Forest) -> tuple[str, str]:
         """What is expected and what there is, with nothing left out."""
@@ -72,8 +72,8 @@ class Verdict:
         return self.condition.was(self.position, self.forest)
 
     @property
-    def differs(self) -> str:
-        return self.condition.differs(self.position, self.forest)
+    def apart(self) -> tuple[str, str]:
+        return self.condition.apart(self.position, self.forest)
 
     @property
     def in_full(self) -> tuple[str, str]:

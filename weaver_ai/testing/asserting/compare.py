@@ -110,6 +110,9 @@ def _two(left: SpanView, right: SpanView) -> Iterator[str]:
     for field, one, other in _fields(left, right):
         if one != other:
             yield f"  {one_line(field)}: {show(one, 40)} != {show(other, 40)}"
+    apart = (right.start - left.start) / 1e9
+    if apart:
+        yield f"  start: the {'right' if apart > 0 else 'left'} one began {seconds(abs(apart))} later"
 
 
 def _fields(left: SpanView, right: SpanView) -> Iterator[tuple[str, object, object]]:
@@ -119,4 +122,3 @@ def _fields(left: SpanView, right: SpanView) -> Iterator[tuple[str, object, obje
     yield "parent", left.parent.name if left.parent else None, right.parent.name if right.parent else None
     for key in dict.fromkeys([*left.attributes, *right.attributes]):
         yield key, left.attributes.get(key, MISSING), right.attributes.get(key, MISSING)
-    yield "start", left.start, right.start

@@ -27,7 +27,7 @@ def mismatch(look: Look, expected: Node, position: int) -> Iterator[str]:
     edit = difference(expected, position, look.forest)
     count = edit.count()
     name = show(look.forest.spans[position].name, look.style.room // 3)
-    asked = clip(f"{name}.expect({_summary(expected)})", look.style.room - 1)
+    asked = clip(f"{name}.expect({_summary(expected)})", look.style.room - look.style.first - 1)
     lines = [*headline(look, asked, "1 difference" if count == 1 else f"{count} differences"), ""]
     rows = list(_rows(look, edit, "", ""))
     lines += [_set(row, look.style) for row in (rows if look.style.whole else _shortened(rows, look.style))]
@@ -107,8 +107,7 @@ def _expected(node: Node | None) -> str:
 
 def _reason(verdict: Verdict, style: Style, width: int) -> Iterator[str]:
     label = clip(verdict.label, style.room if style.whole else width * 2 // 5)
-    wanted, found = verdict.in_full if style.whole else (verdict.expected, verdict.actual)
-    first, *others = told_apart(one_line(wanted), one_line(found), verdict.differs, width - columns(label) - 2)
+    first, *others = told_apart(verdict, style, max(width - columns(label) - 2, 20))
     yield f"{label}: {first}"
     yield from (" " * (columns(label) + 2) + line for line in others)
 

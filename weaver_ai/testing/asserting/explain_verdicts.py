@@ -59,24 +59,37 @@ def verdict_lines(verdict: Verdict, style: Style, lead: str, width: int = 0) -> 
     label += " " * (width - columns(label))
     blank = f"{lead}  {' ' * columns(label)}  "
     room = max(style.room - len(blank), 20)
-    wanted, found = verdict.in_full if style.whole else (verdict.expected, verdict.actual)
     if verdict.matched:
+        found = verdict.in_full[1] if style.whole else verdict.actual
         yield f"{lead}{style.paint(good, 'green')} {label}  {clip(found, room)}"
         return
-    told = told_apart(one_line(wanted), one_line(found), verdict.differs, room)
+    told = told_apart(verdict, style, room)
     yield f"{lead}{style.paint(bad, 'red')} {label}  {told[0]}"
     yield from (blank + line for line in told[1:])
 
 
-def told_apart(wanted: str, found: str, differs: str, room: int) -> list[str]:
+def told_apart(verdict: Verdict, style: Style, room: int) -> list[str]:
     """What was expected and what there was, on one line where both fit, else on one each; then where they differ."""
-    expected, was = f"expected {wanted}", f"was {found}"
+    plain, difference = verdict.apart
+    wanted, found = verdict.in_full if style.whole else (verdict.expected, verdict.actual)
+    if not style.whole and difference:
+        if columns(found) + 4 <= room and found != plain:  # it tells the difference
+            difference = ""
+        else:
+            found = plain
+    expected, was = f"expected {one_line(wanted)}", f"was {one_line(found)}"
     together = f"{expected}, {was}"
     lines = [together] if columns(together) <= room else [clip(expected, room), clip(was, room)]
-    if not differs:
-        return lines
-    place, separator, values = differs.partition(": expected ")
-    if columns(differs) > room and separator:
-        one, _, other = values.rpartition(", was ")
-        return [*lines, clip(f"{place}:", room), clip(f"  expected {one}", room), clip(f"  was      {other}", room)]
-    return [*lines, clip(differs, room)]
+    return [*lines, *_difference(difference, room)] if difference else lines
+
+
+def _difference(difference: str, room: int) -> Iterator[str]:
+    """On one line if it fits, else its place and the two sides below each other."""
+    if columns(difference) <= room:
+        yield difference
+        return
+    place, _, values = difference.partition(": expected ")
+    wanted, _, found = values.rpartition(", was ")
+    yield clip(f"{place}:", room)
+    yield clip(f"  expected {wanted}", room)
+    yield clip(f"  was      {found}", room)

@@ -229,7 +229,7 @@ def desk() -> Spans:
         ({"open": True}, [3]),
         ({"open": False}, [1, 2, 4]),
     ],
-    ids=str,
+    ids=lambda value: re.sub(" at 0x\\w+", "", str(value)),  # the same in every worker of pytest-xdist
 )
 def test_every_condition_and_its_opposite(desk: Spans, question: dict[str, Any], found: list[int]) -> None:
     assert numbers(desk.all(**question)) == found
