@@ -21,12 +21,12 @@ from weaver_ai.telemetry.secret_patterns import (
     ELEMENT,
     FLAG,
     HEADER,
+    HINTS,
     KEY,
     KEY_HINTS,
     QUERY,
     REDIS_ARGUMENTS,
     SHAPES,
-    SUSPECT,
     VALUE,
     Hold,
     hold_of,
@@ -43,6 +43,7 @@ _SHORT_NUMBER: Final = 1_000_000  # below it a number under a loose key counts s
 _LONGEST_BRACKETS: Final = 2_048
 _LONG_USER: Final = 20  # the user of a URL that is as long is a token
 
+_JSON_HINTS: Final = (*KEY_HINTS, "auth", "bearer")
 _NO_SECRET: Final = re.compile(r"true|false|null|none", re.IGNORECASE)
 _COUNT: Final = re.compile(r"-?\d{1,6}(?:\.\d+)?")
 _WEAK_VALUE: Final = re.compile(r"(?=[^\s]*\d)[^\s]{8,}")
@@ -76,21 +77,21 @@ class Redactor:
         for secret in self._known:
             if secret in text:
                 text = text.replace(secret, REDACTED)
-        if SUSPECT.search(text) is None:  # nearly all text ends here, and this is on the path of every span
-            return original if text == original else text
         lowered = text.lower()
+        if not _holds_any(lowered, HINTS):  # nearly all text ends here, and this is on the path of every span
+            return original if text == original else text
         for hint, pattern, shorter in REDIS_ARGUMENTS:
             if hint in lowered:
                 text = pattern.sub(shorter, text)
         for hints, pattern in SHAPES:
-            if any(hint in lowered for hint in hints):
+            if _holds_any(lowered, hints):
                 text = pattern.sub(REDACTED, text)
         text = _headers(text, lowered)
         if "://" in lowered and "@" in lowered:
             text = _urls(text)
         if "?" in lowered or "&" in lowered:
             text = QUERY.sub(rf"\1{REDACTED}", text)
-        if any(hint in lowered for hint in KEY_HINTS):
+        if _holds_any(lowered, KEY_HINTS):
             if "--" in text:
                 text = FLAG.sub(rf"\1{REDACTED}", text)
             if "<" in text:
@@ -151,7 +152,7 @@ class Redactor:
     def _json(self, text: str) -> str:
         # Parsed only when a pattern sees something or a key might name a secret: most JSON is clean.
         lowered = text.lower()
-        if len(text) <= _JSON_LIMIT and any(hint in lowered for hint in (*KEY_HINTS, "auth", "bearer")):
+        if len(text) <= _JSON_LIMIT and _holds_any(lowered, _JSON_HINTS):
             try:
                 parsed = json.loads(text)
             except (ValueError, RecursionError):
@@ -160,6 +161,13 @@ class Redactor:
             if redacted != parsed:
                 text = json.dumps(redacted, ensure_ascii=False, separators=(",", ":"))
         return self.text(text)
+
+
+def _holds_any(text: str, hints: tuple[str, ...]) -> bool:
+    for hint in hints:  # noqa: SIM110 - `any` over a generator takes three times as long
+        if hint in text:
+            return True
+    return False
 
 
 def _headers(text: str, lowered: str) -> str:

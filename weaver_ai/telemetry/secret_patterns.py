@@ -15,12 +15,12 @@ __all__ = [
     "ELEMENT",
     "FLAG",
     "HEADER",
+    "HINTS",
     "KEY",
     "KEY_HINTS",
     "QUERY",
     "REDIS_ARGUMENTS",
     "SHAPES",
-    "SUSPECT",
     "VALUE",
     "Hold",
     "hold_of",
@@ -138,19 +138,20 @@ VALUE: Final = re.compile(
 
 KEY_HINTS: Final = (
     "pass", "pwd", "secret", "key", "authorization", "credential", "cookie", "token", "dsn", "jwt", "otp",
-    "signature", "session", "connection", "conn",
+    "signature", "session_id", "session-id", "sessionid",
+    "connection_str", "connection-str", "connection str", "connectionstr",
+    "conn_str", "conn-str", "conn str", "connstr",
 )  # fmt: skip
 """Text without any of these has no key that names a secret."""
 
-SUSPECT: Final = re.compile(
-    "|".join(
-        re.escape(hint)
-        for hint in (
+HINTS: Final = tuple(
+    dict.fromkeys(
+        (
             *(hint for hints, _ in SHAPES for hint in hints),
             *(hint for hint, _, _ in REDIS_ARGUMENTS),
             *KEY_HINTS,
             *("bearer", "basic", "sig=", "auth=", "@"),
         )
-    ),
-    re.IGNORECASE,
+    )
 )
+"""Text without any of these, in lower case, holds nothing that a pattern here finds."""

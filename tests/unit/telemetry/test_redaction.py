@@ -228,6 +228,39 @@ def test_a_number_is_a_secret_where_it_counts_nothing(key: str, value: Any, stay
     )
 
 
+@pytest.mark.parametrize(
+    "key",
+    [
+        *(
+            "password",
+            "passwd",
+            "passphrase",
+            "PWD",
+            "secret",
+            "api_key",
+            "private key",
+            "access-key-id",
+            "credentials",
+        ),
+        *(
+            "cookie",
+            "session key",
+            "session_id",
+            "session-id",
+            "sessionid",
+            "signing_key",
+            "encryption_key",
+            "signature",
+        ),
+        *("connection_string", "connection-str", "connection string", "connectionstring", "conn_str", "ConnStr"),
+        *("conn-str", "conn string", "jwt", "otp", "totp", "token", "dsn", "access_tokens", "bearer-tokens"),
+    ],
+)
+def test_no_key_is_passed_over_before_it_is_looked_for(key: str) -> None:
+    assert redactor.text(f"x {key}=abcd1234") == f"x {key}=[redacted]"
+    assert redactor.value("body", json.dumps({key: "abcd1234"})) == f'{{"{key}":"[redacted]"}}'
+
+
 def test_json_in_an_attribute_is_read() -> None:
     text = json.dumps({"a": [{"password": ["x", "y"], "max_tokens": 5}], "inner": json.dumps({"api_key": "z"})})
     assert redactor.value("body", text) == (
