@@ -120,7 +120,7 @@ RUN = DESK[0]
               gen_ai.operation.name: 'chat' != 'execute_tool'
               gen_ai.tool.name: missing != 'refund'
               gen_ai.tool.call.arguments: missing != '{"order": 8}'
-              start: 2000000 != 25000000
+              start: the right one began 23ms later
             """,
         ),
         (
