@@ -139,7 +139,7 @@ class RedisAttempts:
         return await self._counted(scripts.KEEP_STEP, record, step, to_json(value))
 
     async def steps(self, task_id: str) -> dict[str, JsonValue]:
-        """What came of the steps that have finished, by their number."""
+        """What came of the steps that have finished, by their key."""
         found = await self._redis.command("HGETALL", self._redis.key("steps", task_id))
         return {step.decode(): from_json(value) for step, value in found.items()}
 
