@@ -5,7 +5,7 @@ import re
 import pytest
 from dirty_equals import IsList, IsPartialDict, IsPositive, IsStr
 
-from weaver_ai.spans.values import MISSING, absent, clip, contains, matches, show, where_it_differs
+from weaver_ai.spans.values import MISSING, absent, clip, columns, contains, matches, show, where_it_differs
 
 LONG = "again and again and yet and again " * 3 + "and yet and again "
 
@@ -180,6 +180,21 @@ def test_a_lambda_is_shown_by_its_place():
 )
 def test_clip(text, limit, clipped):
     assert clip(text, limit) == clipped
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "clipped"),
+    [
+        ("返金する", 8, "返金する"),
+        ("返金する", 7, "返金…る"),
+        ("返金する", 4, "返…"),
+        ("e\u0301" * 4, 4, "e\u0301" * 4),  # a letter and its accent: one column
+        ("🎉🎉🎉", 5, "🎉…"),
+    ],
+)
+def test_wide_letters_take_two_columns(text, limit, clipped):
+    assert clip(text, limit) == clipped
+    assert columns(clipped) <= limit
 
 
 @pytest.mark.parametrize(

@@ -134,6 +134,32 @@ RUN = DESK[0]
               name: 'workflow support' != 'other'
             """,
         ),
+        (
+            [DESK[0]],
+            "==",
+            [OTHER[0]],
+            """
+            [workflow support] == [other]
+
+            1 span each
+            only on the left:
+              workflow support 41ms
+            only on the right:
+              other 41ms
+            """,
+        ),
+        (
+            [DESK[0]],
+            "==",
+            [],
+            """
+            [workflow support] == []
+
+            1 span, not 0
+            only on the left:
+              workflow support 41ms
+            """,
+        ),
     ],
 )
 def test_exact_text(left, op, right, lines):
