@@ -162,7 +162,7 @@ class DocketEngine:
         if (record := await self._records.read(task_id)).finished:
             return record
         until = None if timeout_seconds is None else time.monotonic() + timeout_seconds
-        async with self._news.of(self._records.channel(task_id)) as fresh:
+        async with self._news.of(self._records.end_channel(task_id)) as fresh:
             while True:
                 fresh.clear()
                 record = await self._records.read(task_id)
