@@ -146,7 +146,8 @@ def test_what_is_wrong(settings: dict[str, Any], text: str) -> None:
         ),
     ],
 )
-def test_what_is_worth_knowing(settings: dict[str, Any], text: str) -> None:
+def test_what_is_worth_knowing(settings: dict[str, Any], text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("weaver_ai.cli.doctor.find_spec", lambda name: object())
     assert _texts("warning", **settings) == [text]
     assert _texts("error", **settings) == []
 
@@ -166,8 +167,20 @@ def test_what_is_worth_knowing(settings: dict[str, Any], text: str) -> None:
         },
     ],
 )
-def test_nothing_wrong(settings: dict[str, Any]) -> None:
+def test_nothing_wrong(settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("weaver_ai.cli.doctor.find_spec", lambda name: object())
     assert list(findings(load_settings(env_file=None, **settings))) == []
+
+
+def test_a_cloud_without_logfire_gets_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("weaver_ai.cli.doctor.find_spec", lambda name: None if name == "logfire" else object())
+    both = {"logfire_token": SECRET, "logfire_send_to_cloud": True, "openai_api_key": SECRET}
+    assert _texts("warning", **both) == [
+        (
+            "WEAVER_LOGFIRE_SEND_TO_CLOUD is true, but Logfire isn't installed, so nothing is sent to it: "
+            "pip install 'weaver-ai[logfire]'"
+        )
+    ]
 
 
 def test_redis_without_its_client(monkeypatch: pytest.MonkeyPatch) -> None:
