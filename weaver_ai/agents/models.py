@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
@@ -18,6 +18,7 @@ from pydantic_ai.settings import ModelSettings
 from weaver_ai.agents.bounds import Bounds, Given
 from weaver_ai.agents.failures import failure_of
 from weaver_ai.agents.guard import GuardedModel
+from weaver_ai.agents.model_names import ModelNames, fallbacks_in
 from weaver_ai.agents.offline import OFFLINE_MODEL, OfflineModel
 from weaver_ai.agents.registry import RegisteredAgent
 from weaver_ai.errors import SettingsError
@@ -78,6 +79,7 @@ class Models:
         self._settings = settings
         self._bounds = Bounds(seconds=settings.provider_timeout_seconds, retries=settings.provider_max_retries)
         self._resolved: dict[str, Model] = {}
+        self._answering: dict[str, tuple[Model, ...]] = {}
         self._built: dict[tuple[str, bool], Model] = {}
         self._bounded: dict[tuple[int, bool], Model] = {}
         self._given: list[Model] = []
@@ -115,14 +117,27 @@ class Models:
             SettingsError: the model's name is unknown, or its provider isn't configured.
         """
         if entry.name not in self._resolved:
-            self._resolved[entry.name] = self._resolve(entry)
+            model = self._resolve(entry)
+            self._answering[entry.name] = (*leaves(model), *self._rescue(model, entry))
+            self._resolved[entry.name] = model
         return self._resolved[entry.name]
+
+    def answering(self, entry: RegisteredAgent) -> Sequence[Model]:
+        """The models that may answer for an agent, in the order in which they are tried."""
+        self.of(entry)
+        return self._answering[entry.name]
+
+    def names(self, entry: RegisteredAgent) -> Sequence[ModelNames]:
+        """What a run of the agent needs to get the models that a `ModelFallback` of its own names."""
+        if not any(isinstance(model, str) for model in fallbacks_in(entry.agent.root_capability)):
+            return ()
+        return (ModelNames(lambda name: self._model(name, entry, chained=True)),)
 
     def providers(self) -> tuple[ProviderStatus, ...]:
         """OpenAI and Anthropic, then whatever else resolved models use. No provider is called."""
         used: dict[str, list[str]] = {"openai": [], "anthropic": []}
-        for model in self._resolved.values():
-            for leaf in leaves(model):
+        for answering in self._answering.values():
+            for leaf in answering:
                 if not is_offline(leaf) and leaf.model_name not in used.setdefault(leaf.system, []):
                     used[leaf.system].append(leaf.model_name)
         return tuple(self._status(name, tuple(models)) for name, models in used.items())
@@ -140,7 +155,8 @@ class Models:
         if own is None and self.default == OFFLINE_MODEL:
             return OfflineModel(entry.offline)
         fallback = [model for model in entry.fallback if self._can_fall_back_to(entry, model)]
-        primary = self._model(own if own is not None else self.default, entry, chained=bool(fallback))
+        chained = bool(fallback) or next(fallbacks_in(entry.agent.root_capability), None) is not None
+        primary = self._model(own if own is not None else self.default, entry, chained=chained)
         if not fallback:
             return primary
         others = (self._model(model, entry, chained=True) for model in fallback)
@@ -256,6 +272,21 @@ class Models:
             return True
         self._remark(entry, f"no fallback to {model!r}: {_variable(vendor)} is not set")
         return False
+
+    def _rescue(self, first: Model, entry: RegisteredAgent) -> Iterator[Model]:
+        """The models that the agent's own `ModelFallback` can go on with."""
+        if is_offline(first):  # it doesn't fail
+            return
+        for model in fallbacks_in(entry.agent.root_capability):
+            if isinstance(model, Model):
+                if model.provider is not None:
+                    name = model.model_id
+                    self._remark(entry, f"the model {name!r} of its ModelFallback keeps its time-out and retries")
+                yield from leaves(model)
+            elif (vendor := _VENDORS.get(parse_model_id(model)[0] or "")) is not None and not self._usable(vendor):
+                self._remark(entry, f"its ModelFallback can't go on with {model!r}: {_variable(vendor)} is not set")
+            else:
+                yield from leaves(self._model(model, entry, chained=True))
 
     def _usable(self, vendor: _Vendor) -> bool:
         """A key will do, and so will a base URL: many a local server takes no key."""

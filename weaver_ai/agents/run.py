@@ -266,7 +266,11 @@ class Runner:
                     output_type=output_type_of(entry, options),
                     toolsets=[ExternalToolset(list(options.tools))] if options.tools else None,
                     deferred_tool_results=tool_results_of(options),
-                    capabilities=[watch, ReinjectSystemPrompt()] if options.history else [watch],
+                    capabilities=[
+                        watch,
+                        *self.models.names(entry),
+                        *([ReinjectSystemPrompt()] if options.history else []),
+                    ],
                 )
             except UserError as error:
                 if (options.tools or options.output_schema) and usage.requests == 0:
@@ -281,4 +285,4 @@ class Runner:
         return Part.of(result, usage, cost, watch)
 
     def _providers_of(self, entry: RegisteredAgent) -> dict[str, str]:
-        return {leaf.model_name: leaf.system for leaf in leaves(self.models.of(entry))}
+        return {leaf.model_name: leaf.system for leaf in self.models.answering(entry)}

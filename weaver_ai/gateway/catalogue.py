@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from weaver_ai.agents import RegisteredAgent
-from weaver_ai.agents.models import is_offline, leaves
+from weaver_ai.agents.models import is_offline
 from weaver_ai.gateway.schemas import AgentInfo, Bounds, Catalogue, TaskTerms, WorkflowInfo
 from weaver_ai.gateway.service import Service
 from weaver_ai.settings import Settings
@@ -32,7 +32,7 @@ def catalogue(service: Service) -> Catalogue:
 
 
 def _agent(entry: RegisteredAgent, service: Service) -> AgentInfo:
-    models = list(leaves(service.runner.models.of(entry)))
+    models = service.runner.models.answering(entry)
     return AgentInfo(
         name=entry.name,
         capability=entry.capability,

@@ -9,6 +9,7 @@ import pytest
 from anthropic import AsyncAnthropic, Timeout
 from openai import AsyncOpenAI
 from pydantic_ai import Agent
+from pydantic_ai.capabilities import ModelFallback
 from pydantic_ai.exceptions import ModelRateLimitError
 from pydantic_ai.models.anthropic import AnthropicModel
 from pydantic_ai.models.fallback import FallbackModel
@@ -21,10 +22,10 @@ from pydantic_ai.providers.openai import OpenAIProvider
 from tests.fixtures.provider_answers import Hangs, Status
 from tests.fixtures.provider_server import ProviderServer
 from tests.fixtures.recorded_spans import Recorded
-from weaver_ai.agents import Models, Runner, Weaver
+from weaver_ai.agents import Models, RunFinished, Runner, Weaver
 from weaver_ai.agents.models import leaves
 from weaver_ai.agents.registry import RegisteredAgent
-from weaver_ai.errors import ProviderError, ProviderTimeout
+from weaver_ai.errors import ProviderError, ProviderTimeout, ProviderUnavailable
 from weaver_ai.settings import Settings, export_provider_variables, load_settings
 
 pytest_plugins = ["tests.fixtures.providers", "tests.fixtures.recorded"]
@@ -238,3 +239,51 @@ def test_a_key_that_is_only_in_the_file_reaches_who_reads_the_environment(
     assert "WEAVER_MODEL" not in os.environ
     assert os.environ["HOME"] != "/x"
     export_provider_variables(tmp_path / "none")
+
+
+BOTH_FAILED = (
+    r"^all 2 models failed: openai \(gpt-6-luna\) is unavailable: status 500; "
+    r"anthropic \(claude-haiku-5-5\) is unavailable: status 500$"
+)
+
+
+async def test_a_model_fallback_of_the_agent_s_own_is_a_chain_too(provider_server: ProviderServer) -> None:
+    provider_server.openai.always(Status(500))
+    provider_server.anthropic.always(Status(500))
+    places: dict[str, Any] = {
+        "openai_base_url": provider_server.openai.base_url,
+        "anthropic_base_url": provider_server.anthropic.base_url,
+    }
+    weaver = Weaver("test")
+    weaver.agent(Agent(name="a", capabilities=[ModelFallback("anthropic:claude-haiku-5-5")]))
+    runner = Runner(weaver, settings(openai_api_key=KEY, anthropic_api_key=KEY, **places))
+    assert runner.models.remarks(weaver.find_agent("a")) == ()
+    assert [model.model_name for model in runner.models.answering(weaver.find_agent("a"))] == [
+        "gpt-6-luna", "claude-haiku-5-5",
+    ]  # fmt: skip
+    with pytest.raises(ProviderUnavailable, match=BOTH_FAILED) as failed:
+        await runner.run(weaver.find("a"), "go")
+    assert (len(provider_server.openai.requests), len(provider_server.anthropic.requests)) == (1, 1), "a retry"
+    provider_server.anthropic.always("from the other")
+    result = await runner.run(weaver.find("a"), "go")
+    events = [event async for event in runner.stream(weaver.find("a"), "go")]
+    assert (result.text, result.provider) == ("from the other", "anthropic")
+    assert isinstance(events[-1], RunFinished)
+    assert events[-1].result.text == "from the other"
+    assert result.cost is not None
+    await runner.aclose()
+    assert failed.value.provider == "openai"
+
+
+async def test_what_a_model_fallback_cannot_do_is_said() -> None:
+    own = OpenAIChatModel("gpt-6-luna", provider=OpenAIProvider(api_key=KEY))
+    agent = Agent(name="a", capabilities=[ModelFallback("anthropic:claude-haiku-5-5", own, CannedModel())])
+    weaver = Weaver("test")
+    weaver.agent(agent)
+    models = Models(settings(openai_api_key=KEY, anthropic_api_key=None))
+    assert bounds(models.of(weaver.agents["a"])) == {**SECONDS, "max_retries": 0}
+    assert models.remarks(weaver.agents["a"]) == (
+        "its ModelFallback can't go on with 'anthropic:claude-haiku-5-5': ANTHROPIC_API_KEY is not set",
+        "the model 'openai:gpt-6-luna' of its ModelFallback keeps its time-out and retries",
+    )
+    await models.aclose()

@@ -1,0 +1,34 @@
+"""The models that an agent's own `ModelFallback` names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic_ai.capabilities import AbstractCapability, CombinedCapability, ModelFallback, WrapperCapability
+from pydantic_ai.models import Model, ModelResolutionContext
+
+__all__ = ["ModelNames", "fallbacks_in"]
+
+
+@dataclass
+class ModelNames(AbstractCapability[Any]):
+    """Gives a model that is asked for by name while the run goes on; the agent's own capabilities are asked first."""
+
+    find: Callable[[str], Model]
+
+    async def resolve_model_id(self, ctx: ModelResolutionContext[Any], *, model_id: str) -> Model | None:
+        return self.find(model_id)
+
+
+def fallbacks_in(capability: AbstractCapability[Any]) -> Iterator[Model | str]:
+    """The models that the `ModelFallback`s among an agent's capabilities go on with."""
+    match capability:
+        case ModelFallback(models=models):
+            yield from models
+        case CombinedCapability(capabilities=inner):
+            for each in inner:
+                yield from fallbacks_in(each)
+        case WrapperCapability(wrapped=wrapped):
+            yield from fallbacks_in(wrapped)
