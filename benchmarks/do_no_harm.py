@@ -1,10 +1,13 @@
 """Does the plugin change the outcome of somebody else's tests?
 
-    python benchmarks/do_no_harm.py [package ...] [--with requirement ...]
+    python benchmarks/do_no_harm.py [package ...] [--with requirement ...] [--tests package==version=folder]
 
 Takes a package that uses OpenTelemetry, by its name in the registry, with the tests of its source
 distribution, into an environment of its own, and runs them three times: without the plugin, with it
 installed and unused, and with every test recording. The outcome of each test must be the same.
+
+Where a source distribution has no tests (Logfire's has none), `--tests` names the folder `tests` of a checkout of
+that version: `--tests logfire==4.41.0=/path/to/logfire/tests`.
 
 In the third run sampling is the provider's and the checks are off: those are meant to make a difference.
 """
@@ -12,6 +15,7 @@ In the third run sampling is the provider's and the checks are off: those are me
 from __future__ import annotations
 
 import argparse
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -26,6 +30,27 @@ ROOT = Path(__file__).parent.parent
 PACKAGES: Mapping[str, Sequence[str]] = {  # with what their tests need besides
     "opentelemetry-sdk": ("opentelemetry-test-utils", "ddt", "psutil", "flaky"),
     "opentelemetry-exporter-otlp-proto-common": ("opentelemetry-test-utils", "opentelemetry-sdk"),
+    "logfire": (
+        "anyio",
+        "attrs",
+        "cloudpickle",
+        "dirty-equals",
+        "eval-type-backport",
+        "httpx",
+        "httpx2",
+        "inline-snapshot",
+        "logfire[fastapi,httpx,requests,sqlite3,starlette,system-metrics,wsgi]",
+        "loguru",
+        "pydantic>=2.11",
+        "pydantic-handlebars",
+        "pytest-asyncio",
+        "pytest-recording",
+        "pytest-timeout",
+        "requests-mock",
+        "setuptools",
+        "sqlmodel",
+        "structlog",
+    ),
 }
 OFF = [f"-oweaver_check_{check}=false" for check in ("open", "context", "orphan", "stray", "secret", "error")]
 RECORD = """
@@ -73,13 +98,26 @@ def outcomes(python: Path, tests: Path, *options: str) -> dict[str, str]:
     return found
 
 
-def compare(package: str, needs: Sequence[str], where: Path) -> list[str]:
+def tests_of(package: str, where: Path) -> tuple[Path, str]:
+    """The tests of the source distribution, and its version."""
+    folder = source_of(package, where)
+    if not (folder / "tests").is_dir():
+        sys.exit(f"the source distribution of {package} has no tests: give those of a checkout, with --tests")
+    return folder / "tests", folder.name.rpartition("-")[2]
+
+
+def checked_out(tests: Path, where: Path) -> Path:
+    """A copy of those tests, without the configuration beside them, which names plugins that aren't installed."""
+    return Path(shutil.copytree(tests, where / "checkout" / "tests"))
+
+
+def compare(package: str, needs: Sequence[str], where: Path, checkout: str = "") -> list[str]:
     """One row of the table; it tells of each difference on the way."""
-    tests = source_of(package, where) / "tests"
+    version, _, folder = checkout.partition("=")
+    tests, version = (checked_out(Path(folder), where), version) if checkout else tests_of(package, where)
     environment = where / "environment"
     run(sys.executable, "-m", "venv", environment, cwd=where)
     python = environment / ("Scripts" if sys.platform == "win32" else "bin") / "python"
-    version = tests.parent.name.rpartition("-")[2]
     run(python, "-m", "pip", "install", "-q", f"{package}=={version}", "pytest>=9", *needs, cwd=where)
     without = outcomes(python, tests)
     run(python, "-m", "pip", "install", "-q", f"{ROOT}", cwd=where)
@@ -104,13 +142,16 @@ def compare(package: str, needs: Sequence[str], where: Path) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("packages", nargs="*", default=list(PACKAGES))
+    parser.add_argument("packages", nargs="*", default=[package for package in PACKAGES if package != "logfire"])
+    parser.add_argument("--tests", action="append", default=[], metavar="PACKAGE==VERSION=FOLDER")
     parser.add_argument("--with", dest="needs", action="extend", nargs="+", default=[], help="what the tests need")
     options = parser.parse_args()
+    checkouts = dict(each.split("==", 1) for each in options.tests)
     rows = []
-    for package in options.packages:
+    for package in [*options.packages, *(each for each in checkouts if each not in options.packages)]:
         with tempfile.TemporaryDirectory() as directory:
-            rows.append(compare(package, [*PACKAGES.get(package, ()), *options.needs], Path(directory)))
+            needs = [*PACKAGES.get(package, ()), *options.needs]
+            rows.append(compare(package, needs, Path(directory), checkouts.get(package, "")))
     different = sum(int(row[-1]) for row in rows)
     publish(
         "do_no_harm",
