@@ -96,7 +96,7 @@ def test_the_grace_has_an_end(own_receiver: OtlpReceiver, start_gateway, backgro
     running(service, 2)
     began = time.monotonic()
     assert gateway.stop() == 0
-    assert time.monotonic() - began < 6
+    assert time.monotonic() - began < 30  # the work would take a minute
     response, trace = run.result(5)
     assert_problem(response, 503, "draining", retry_after="1")
     last = sse.read(events.result(5)[0])[-1]
