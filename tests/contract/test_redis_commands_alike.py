@@ -108,7 +108,6 @@ OVER = [
     (("EXPIREAT", "a", "1"), ("SET", "a", "", "NX")),
     (("GETEX", "a", "EXAT", "1"), ("SET", "a", "", "NX")),
     (("PEXPIREAT", "a", "1"), ("PERSIST", "a")),
-    (("EXPIRE", "a", "0", "GT"), ("GET", "a")),
     (("EXPIRE", "a", "100"), ("SET", "a", "", "NX"), ("TTL", "a")),
     (("PEXPIREAT", "a", LATER), ("PERSIST", "a"), ("GET", "a")),
     (("EXPIRE", "nothing", "0"), ("EXISTS", "nothing")),

@@ -22,6 +22,8 @@ from weaver_ai.testing.fakes.redis.real import NOT_INSTALLED, RedisServer
 
 TARGET = "tests.integration.cluster.desk:weaver"
 PATIENCE = 30.0
+START = 90.0
+"""Seconds for four processes to start at once beside other tests."""
 
 
 class Cluster:
@@ -165,7 +167,7 @@ def _cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         for start in (cluster.start_gateway, cluster.start_worker) * 2:
             start()
         for gateway in cluster.gateways:
-            gateway.wait_ready()
+            gateway.wait_ready(START)
         yield cluster
 
 
@@ -177,9 +179,9 @@ def cluster(_cluster: Cluster) -> Cluster:
     while len(_cluster.workers) < 2:
         _cluster.start_worker()
     for gateway in _cluster.gateways:
-        gateway.wait_ready()
+        gateway.wait_ready(START)
     for worker in _cluster.workers:
-        worker.wait_for_line("engine", PATIENCE)
+        worker.wait_for_line("engine", START)
     _cluster.ready()
     return _cluster
 

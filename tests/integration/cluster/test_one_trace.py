@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.fixtures.traced import Trace
 from tests.integration.cluster.conftest import Cluster
+
+pytestmark = pytest.mark.timeout(240)
 
 
 def test_it_is_one_trace_across_the_processes(cluster: Cluster) -> None:

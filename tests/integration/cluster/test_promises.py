@@ -15,7 +15,7 @@ import pytest
 from tests.integration.cluster.conftest import PATIENCE, Cluster, in_background
 from tests.integration.service import sse
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(240)
 
 MANY = 1000
 """How many accepted tasks go through each disaster: what is promised."""
