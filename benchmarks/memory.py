@@ -71,7 +71,7 @@ def main() -> None:
         ["waiting", "docket engine, bytes each", "in all, MiB", "docket alone, bytes each", "ratio"],
         rows,
         packages=["pydocket", "redis"],
-        verdict="Besides docket's own the engine keeps a task's record and first event; an input's size comes on top.",
+        verdict="The engine keeps a task's record, its first event and a turn for it; an input's size comes on top.",
     )
 
 
