@@ -169,7 +169,7 @@ def test_a_worker_that_is_told_to_end_hands_back_what_takes_too_long(cluster: Cl
 def test_a_wedged_worker_does_not_look_healthy_and_its_word_no_longer_counts(cluster: Cluster) -> None:
     wedged = cluster.workers[0]
     pid = f"-{wedged.process.pid}-"
-    ids = [cluster.submit(name=f"wedged-{number}", seconds=1.5) for number in range(16)]
+    ids = [cluster.submit(name=f"wedged-{number}", seconds=4.0) for number in range(16)]
     cluster.until(lambda: all(cluster.task(task_id)["state"] == "running" for task_id in ids), "all of them run")
     wedged.process.send_signal(signal.SIGSTOP)
     try:
