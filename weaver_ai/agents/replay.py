@@ -17,6 +17,8 @@ from weaver_ai.agents.part import Part
 from weaver_ai.agents.registry import Entry, RegisteredAgent
 from weaver_ai.agents.result import Ledger, ToolCall, Usage
 from weaver_ai.tasks.steps import Asked, StepLog
+from weaver_ai.telemetry import names
+from weaver_ai.telemetry.logs import log_warning
 
 __all__ = ["Replay"]
 
@@ -37,11 +39,18 @@ class Replay:
         return self.log.asked(entry.capability, value, within)
 
     def recall(self, asked: Asked, entry: RegisteredAgent) -> Part | None:
-        """What came of the agent's step in an earlier attempt."""
+        """What came of the agent's step in an earlier attempt; None too where the agent has another output by now."""
         kept = self.log.recall(asked)
         if kept is None:
             return None
-        part = _KEPT.validate_python(kept).part(entry)
+        try:
+            part = _KEPT.validate_python(kept).part(entry)
+        except (PydanticUserError, ValidationError, TypeError):  # TypeError: a function makes it now
+            log_warning(
+                "a step is run again, for its kept result isn't an output of its agent any more",
+                **{names.CAPABILITY: entry.capability},
+            )
+            return None
         self.kept.add(part.usage, part.cost)
         return part
 

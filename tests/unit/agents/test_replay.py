@@ -164,6 +164,23 @@ async def test_a_step_that_changed_is_an_error(weaver: Weaver, second: list[tupl
         await attempt("changing", "x")
 
 
+async def test_a_kept_output_that_is_none_of_the_agent_s_any_more_is_made_again(
+    weaver: Weaver, calls: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """As after a deployment between two attempts."""
+    chain(weaver, ("judge", "one"))
+    attempt = Attempts(weaver)
+    await attempt("chain", "x")
+    (entry,) = attempt.kept.values()
+    assert isinstance(entry, dict)
+    assert isinstance(entry["result"], dict)
+    entry["result"]["output"] = {"team": "of another version"}
+    again = await attempt("chain", "x")
+    assert (again.output, calls) == ([{"team": "shipping", "urgent": True}], ["one", "one"])
+    said = "a step is run again, for its kept result isn't an output of its agent any more"
+    assert [record.getMessage() for record in caplog.records] == [said]
+
+
 async def test_the_same_asked_for_twice_is_two_steps(weaver: Weaver, calls: list[str]) -> None:
     chain(weaver, ("plain", "one"), ("plain", "one"))
     attempt = Attempts(weaver)
