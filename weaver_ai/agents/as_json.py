@@ -86,11 +86,12 @@ def _made(value: object) -> JsonValue:
 
 
 def _sorted(error: ValueError) -> Exception:
-    """Pydantic tells the two only by their words."""
-    if "Circular reference" in str(error):
-        return _NoJsonError("it contains itself", "let nothing in it refer back to what it is in")
-    if "serialization depth" in str(error):
+    """Pydantic tells the two only by their words, and older ones call what is too deep circular as well."""
+    words = str(error)
+    if "serialization depth" in words or "depth exceeded" in words:
         return _NoJsonError(f"it is nested more than {DEEPEST} levels deep", "make it flatter")
+    if "Circular reference" in words:
+        return _NoJsonError("it contains itself", "let nothing in it refer back to what it is in")
     return error
 
 

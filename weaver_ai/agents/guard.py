@@ -52,9 +52,9 @@ class GuardedModel(WrapperModel):
     ) -> tuple[ModelSettings | None, ModelRequestParameters]:
         return self.wrapped.prepare_request(self._with_defaults(model_settings), model_request_parameters)
 
-    def _start_request_deadline(self, model_settings: ModelSettings | None, *, stream: bool) -> RequestDeadline | None:
-        # A fallback chain asks for it with the run's settings alone.
-        return super()._start_request_deadline(self._with_defaults(model_settings), stream=stream)
+    def _start_request_deadline(self, model_settings: ModelSettings | None, **how: Any) -> RequestDeadline | None:
+        # A fallback chain asks for it with the run's settings alone. What else it says differs between versions.
+        return super()._start_request_deadline(self._with_defaults(model_settings), **how)
 
     def _with_defaults(self, model_settings: ModelSettings | None) -> ModelSettings | None:
         return model_settings if self._defaults is None else merge_model_settings(self.settings, model_settings)

@@ -6,10 +6,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic_ai.capabilities import AbstractCapability, CombinedCapability, ModelFallback, WrapperCapability
+from pydantic_ai import capabilities
+from pydantic_ai.capabilities import AbstractCapability, CombinedCapability, WrapperCapability
 from pydantic_ai.models import Model, ModelResolutionContext
 
 __all__ = ["ModelNames", "fallbacks_in"]
+
+
+# Not in the oldest pydantic-ai that Weaver takes, where no agent can have one.
+_FALLBACK: type | tuple[()] = getattr(capabilities, "ModelFallback", ())
 
 
 @dataclass
@@ -24,11 +29,10 @@ class ModelNames(AbstractCapability[Any]):
 
 def fallbacks_in(capability: AbstractCapability[Any]) -> Iterator[Model | str]:
     """The models that the `ModelFallback`s among an agent's capabilities go on with."""
-    match capability:
-        case ModelFallback(models=models):
-            yield from models
-        case CombinedCapability(capabilities=inner):
-            for each in inner:
-                yield from fallbacks_in(each)
-        case WrapperCapability(wrapped=wrapped):
-            yield from fallbacks_in(wrapped)
+    if isinstance(capability, _FALLBACK):
+        yield from capability.models  # type: ignore[attr-defined]  # a ModelFallback has them
+    elif isinstance(capability, CombinedCapability):
+        for each in capability.capabilities:
+            yield from fallbacks_in(each)
+    elif isinstance(capability, WrapperCapability):
+        yield from fallbacks_in(capability.wrapped)

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from anthropic import AsyncAnthropic, Timeout
 from openai import AsyncOpenAI
-from pydantic_ai import Agent
-from pydantic_ai.capabilities import ModelFallback
+from pydantic_ai import Agent, capabilities
 from pydantic_ai.exceptions import ModelRateLimitError
 from pydantic_ai.models.anthropic import AnthropicModel
 from pydantic_ai.models.fallback import FallbackModel
@@ -31,6 +30,9 @@ from weaver_ai.settings import Settings, export_provider_variables, load_setting
 pytest_plugins = ["tests.fixtures.providers", "tests.fixtures.recorded"]
 
 KEY = "-".join(["sk", "test", "0" * 12])
+needs_model_fallback = pytest.mark.skipif(
+    not hasattr(capabilities, "ModelFallback"), reason="this pydantic-ai has no ModelFallback"
+)
 SECONDS = {"timeout": 7.5, "request_timeout": 7.5}
 
 
@@ -247,6 +249,7 @@ BOTH_FAILED = (
 )
 
 
+@needs_model_fallback
 async def test_a_model_fallback_of_the_agent_s_own_is_a_chain_too(provider_server: ProviderServer) -> None:
     provider_server.openai.always(Status(500))
     provider_server.anthropic.always(Status(500))
@@ -255,7 +258,7 @@ async def test_a_model_fallback_of_the_agent_s_own_is_a_chain_too(provider_serve
         "anthropic_base_url": provider_server.anthropic.base_url,
     }
     weaver = Weaver("test")
-    weaver.agent(Agent(name="a", capabilities=[ModelFallback("anthropic:claude-haiku-5-5")]))
+    weaver.agent(Agent(name="a", capabilities=[capabilities.ModelFallback("anthropic:claude-haiku-5-5")]))
     runner = Runner(weaver, settings(openai_api_key=KEY, anthropic_api_key=KEY, **places))
     assert runner.models.remarks(weaver.find_agent("a")) == ()
     assert [model.model_name for model in runner.models.answering(weaver.find_agent("a"))] == [
@@ -275,9 +278,10 @@ async def test_a_model_fallback_of_the_agent_s_own_is_a_chain_too(provider_serve
     assert failed.value.provider == "openai"
 
 
+@needs_model_fallback
 async def test_what_a_model_fallback_cannot_do_is_said() -> None:
     own = OpenAIChatModel("gpt-6-luna", provider=OpenAIProvider(api_key=KEY))
-    agent = Agent(name="a", capabilities=[ModelFallback("anthropic:claude-haiku-5-5", own, CannedModel())])
+    agent = Agent(name="a", capabilities=[capabilities.ModelFallback("anthropic:claude-haiku-5-5", own, CannedModel())])
     weaver = Weaver("test")
     weaver.agent(agent)
     models = Models(settings(openai_api_key=KEY, anthropic_api_key=None))
