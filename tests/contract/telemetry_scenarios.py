@@ -320,24 +320,33 @@ def overtaken() -> Any:
 @scenario
 def host() -> Any:
     """An application that has set its own provider before."""
-    from opentelemetry import trace
+    from opentelemetry import _logs, trace
+    from opentelemetry.sdk._logs import LoggerProvider
+    from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import SimpleSpanProcessor
     from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-    from weaver_ai.telemetry import start_span
+    from weaver_ai.telemetry import log_error, start_span
 
     exporter = InMemorySpanExporter()
     own = TracerProvider()
     own.add_span_processor(SimpleSpanProcessor(exporter))
     trace.set_tracer_provider(own)
+    records = InMemoryLogRecordExporter()
+    logger = LoggerProvider()
+    logger.add_log_record_processor(SimpleLogRecordProcessor(records))
+    _logs.set_logger_provider(logger)
     telemetry = configured()
     with start_span("inside", api_key=FAKE_KEY):
         pass
     again = configured(telemetry_capture_payloads=True)
     with start_span("again", api_key=FAKE_KEY):
         pass
+    log_error(f"uses {FAKE_KEY}", exception=ValueError(FAKE_KEY), password="hunter2")
+    logging.getLogger("lib").error("the key is %s", FAKE_KEY, extra={"secret": ["hunter2"]})
     return {
+        "logs": [json.loads(one.to_json()) for one in records.get_finished_logs()],
         "name": telemetry.name,
         "kept": trace.get_tracer_provider() is own is again.tracer_provider,
         "spans": [(one.name, dict(one.attributes or {})) for one in exporter.get_finished_spans()],

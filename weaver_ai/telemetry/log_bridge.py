@@ -32,6 +32,7 @@ class BridgeHandler(logging.Handler):
     def __init__(self, telemetry: Telemetry) -> None:
         super().__init__(logging.NOTSET)
         self._provider = telemetry.logger_provider
+        self._redactor = telemetry.redactor if telemetry.host_owned else None
 
     def emit(self, record: logging.LogRecord) -> None:
         current = context_api.get_current()
@@ -43,11 +44,17 @@ class BridgeHandler(logging.Handler):
             current = context_api.Context()  # said once per outage, in the exporter's suppressed thread
         token = context_api.attach(context_api.set_value(_BUSY, True, current))
         try:
-            self._provider.get_logger(record.name).emit(_translated(record, current))
+            self._provider.get_logger(record.name).emit(self._redacted(_translated(record, current)))
         except Exception:  # noqa: BLE001 - a log call must not fail because its record can't be translated
             self.handleError(record)
         finally:
             context_api.detach(token)
+
+    def _redacted(self, record: LogRecord) -> LogRecord:
+        if self._redactor is not None:  # the application's processors see a record before weaver's do
+            record.body = self._redactor.value("", record.body)
+            record.attributes = self._redactor.attributes(record.attributes) or record.attributes
+        return record
 
 
 def _translated(record: logging.LogRecord, current: context_api.Context) -> LogRecord:

@@ -104,10 +104,14 @@ def _log(
     everything = {**_bound.get(), **attributes_of(attributes)}
     if error is not None:
         everything.update(exception_attributes(error), **{"error.type": error_type(error)})
+    body = str(message)
+    if here.redact_at_start:  # the application's processors see a record before weaver's do
+        redactor = here.telemetry.redactor
+        body, everything = redactor.text(body), redactor.attributes(everything) or everything
     here.logger.emit(
         timestamp=time_ns(),
         severity_number=severity,
         severity_text=text,
-        body=str(message),
+        body=body,
         attributes=everything,
     )
