@@ -287,10 +287,15 @@ def _build(
             message=f"{detail} ({hint})" if hint else detail,
             type=openai_type(status),
             code=code,
-            param=found[0].location.removeprefix("body.") if found else None,
+            param=_param(found[0].location) if found else None,
         ),
     )
     return Described(problem, sent)
+
+
+def _param(location: str) -> str | None:
+    """The field, as OpenAI names it; the body as a whole is none."""
+    return None if location == "body" else location.removeprefix("body.")
 
 
 def current_trace_id() -> str | None:

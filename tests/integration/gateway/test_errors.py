@@ -43,6 +43,7 @@ def test_malformed_json(gateway: Served, body: bytes, says: str) -> None:
     problem = problem_in(response, 400, "malformed-json")
     assert problem["detail"] == f"the body isn't valid JSON: {says}"
     assert problem["errors"] == [{"location": "body", "message": says, "type": "json_invalid"}]
+    assert "param" not in problem["error"]
 
 
 def test_a_body_that_is_not_utf_8(gateway: Served) -> None:

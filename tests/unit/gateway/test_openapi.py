@@ -116,3 +116,12 @@ def test_no_schema_is_left_over(document: dict[str, Any]) -> None:
     text = str(document)
     unused = [name for name in document["components"]["schemas"] if f"#/components/schemas/{name}'" not in text]
     assert unused == []
+
+
+def test_links_lead_to_operations_with_their_parameters(document: dict[str, Any]) -> None:
+    operations = {each["operationId"]: each for path in document["paths"].values() for each in path.values()}
+    links = operations["submit_task"]["responses"]["202"]["links"]
+    assert sorted(links) == ["cancel_task", "follow_task", "read_task"]
+    for link in links.values():
+        in_path = [each["name"] for each in operations[link["operationId"]]["parameters"] if each["in"] == "path"]
+        assert (in_path, link["parameters"]) == (["task_id"], {"task_id": "$response.body#/task_id"})
