@@ -7,7 +7,7 @@ distribution, into an environment of its own, and runs them three times: without
 installed and unused, and with every test recording. The outcome of each test must be the same.
 
 Where a source distribution has no tests (Logfire's has none), `--tests` names the folder `tests` of a checkout of
-that version: `--tests logfire==4.41.0=/path/to/logfire/tests`.
+that version, or the files that are to run: `--tests logfire==4.41.0=/path/to/logfire/tests`, `--only test_logfire.py`.
 
 In the third run sampling is the provider's and the checks are off: those are meant to make a difference.
 """
@@ -84,12 +84,12 @@ def source_of(package: str, where: Path) -> Path:
     return folder
 
 
-def outcomes(python: Path, tests: Path, *options: str) -> dict[str, str]:
+def outcomes(python: Path, tests: Path, only: Sequence[str], *options: str) -> dict[str, str]:
     """Each test, and how it ended."""
     report = tests.parent / "report.xml"
     report.unlink(missing_ok=True)
     options = ("-q", "-p", "no:cacheprovider", "--continue-on-collection-errors", f"--junitxml={report}", *options)
-    command = [python, "-m", "pytest", *options, tests]
+    command = [python, "-m", "pytest", *options, *(tests / each for each in only or [""])]
     run(*command, cwd=tests.parent, check=False)
     found: dict[str, str] = {}
     for case in ElementTree.parse(report).getroot().iter("testcase"):
@@ -111,7 +111,7 @@ def checked_out(tests: Path, where: Path) -> Path:
     return Path(shutil.copytree(tests, where / "checkout" / "tests"))
 
 
-def compare(package: str, needs: Sequence[str], where: Path, checkout: str = "") -> list[str]:
+def compare(package: str, needs: Sequence[str], where: Path, checkout: str = "", only: Sequence[str] = ()) -> list[str]:
     """One row of the table; it tells of each difference on the way."""
     version, _, folder = checkout.partition("=")
     tests, version = (checked_out(Path(folder), where), version) if checkout else tests_of(package, where)
@@ -119,11 +119,11 @@ def compare(package: str, needs: Sequence[str], where: Path, checkout: str = "")
     run(sys.executable, "-m", "venv", environment, cwd=where)
     python = environment / ("Scripts" if sys.platform == "win32" else "bin") / "python"
     run(python, "-m", "pip", "install", "-q", f"{package}=={version}", "pytest>=9", *needs, cwd=where)
-    without = outcomes(python, tests)
+    without = outcomes(python, tests, only)
     run(python, "-m", "pip", "install", "-q", f"{ROOT}", cwd=where)
-    unused = outcomes(python, tests)
+    unused = outcomes(python, tests, only)
     (tests.parent / "conftest.py").write_text(RECORD, encoding="utf-8")
-    recording = outcomes(python, tests, "-oweaver_sampling=provider", *OFF)
+    recording = outcomes(python, tests, only, "-oweaver_sampling=provider", *OFF)
     recorded = int((tests.parent / "recorded").read_text(encoding="utf-8"))
     different = 0
     for name, run_with in (("unused", unused), ("recording", recording)):
@@ -137,13 +137,15 @@ def compare(package: str, needs: Sequence[str], where: Path, checkout: str = "")
     if "passed" not in without.values():
         sys.exit(f"none of the tests of {package} passes without the plugin: install what they need, with --with")
     passed = [sum(outcome == "passed" for outcome in each.values()) for each in (without, unused, recording)]
-    return [f"{package} {version}", str(len(without)), *map(str, passed), str(different)]
+    files = f" ({len(only)} files of its tests)" if only else ""
+    return [f"{package} {version}{files}", str(len(without)), *map(str, passed), str(different)]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("packages", nargs="*", default=[package for package in PACKAGES if package != "logfire"])
     parser.add_argument("--tests", action="append", default=[], metavar="PACKAGE==VERSION=FOLDER")
+    parser.add_argument("--only", nargs="+", default=[], metavar="FILE", help="of the folder given with --tests")
     parser.add_argument("--with", dest="needs", action="extend", nargs="+", default=[], help="what the tests need")
     options = parser.parse_args()
     checkouts = dict(each.split("==", 1) for each in options.tests)
@@ -151,7 +153,8 @@ def main() -> None:
     for package in [*options.packages, *(each for each in checkouts if each not in options.packages)]:
         with tempfile.TemporaryDirectory() as directory:
             needs = [*PACKAGES.get(package, ()), *options.needs]
-            rows.append(compare(package, needs, Path(directory), checkouts.get(package, "")))
+            only = options.only if package in checkouts else ()
+            rows.append(compare(package, needs, Path(directory), checkouts.get(package, ""), only))
     different = sum(int(row[-1]) for row in rows)
     publish(
         "do_no_harm",
