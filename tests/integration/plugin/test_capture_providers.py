@@ -369,7 +369,7 @@ def test_an_auto_instrumentation_distro(
         "-c",
         "from opentelemetry.instrumentation.auto_instrumentation import run; run()",
         *(sys.executable, "-m", "pytest", "-s", "-p", "weaver_ai.pytest_plugin", "-p", "no:cacheprovider"),
-        timeout=60,
+        timeout=110,
     )
 
     result.assert_outcomes(passed=1)
