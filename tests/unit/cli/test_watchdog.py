@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.fixtures.gateway import clean_env
+
 PARENT = """
 import asyncio, os, sys
 from weaver_ai.cli.crew import Crew
@@ -55,7 +57,11 @@ def directory(tmp_path: Path) -> Path:
 
 def _started(directory: Path) -> tuple[subprocess.Popen[str], list[int]]:
     parent = subprocess.Popen(
-        [sys.executable, "-c", PARENT, str(directory)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", PARENT, str(directory)],
+        env=clean_env(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert parent.stdout is not None
     return parent, [int(pid) for pid in parent.stdout.readline().split()]
