@@ -103,13 +103,13 @@ def pytest_collection_finish(session: pytest.Session) -> None:
                     traced.capture.add(signal)
 
 
-def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
+def pytest_assertrepr_compare(config: pytest.Config, op: str, left: object, right: object) -> list[str] | None:
     """Explains spans; where nobody has loaded them, nothing that is compared can be one."""
     if "weaver_ai.testing.asserting.expect" not in sys.modules:
         return None
     from weaver_ai.testing.asserting.compare import compare
 
-    return compare(left, op, right)
+    return compare(left, op, right, whole=config.get_verbosity() >= 2)  # noqa: PLR2004 # -vv
 
 
 @pytest.hookimpl(tryfirst=True)

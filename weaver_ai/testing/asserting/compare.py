@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 
 from weaver_ai.spans.render import seconds
@@ -15,20 +16,23 @@ _SHOWN = 8
 _COUNTED = 5
 
 
-def compare(left: object, op: str, right: object) -> list[str] | None:
+def compare(left: object, op: str, right: object, *, whole: bool = False) -> list[str] | None:
     """The lines for `pytest_assertrepr_compare`; None where neither side is spans, or the comparison is another.
 
-    The first line is the comparison; the others say in which items, or in which fields, the sides differ.
+    The first line is the comparison; the others say in which items, or in which fields, the sides differ: the first
+    of them, where it isn't to be the whole.
     """
+    most = sys.maxsize if whole else _SHOWN
     for side in (left, right):
         if isinstance(side, Count):
-            return list(_count(f"{_number(left)} {op} {_number(right)}", side))
+            comparison = f"{_number(left)} {op} {_number(right)}"
+            return list(_count(comparison, side, sys.maxsize if whole else _COUNTED))
     if isinstance(left, SpanView) and isinstance(right, SpanView) and op == "==":
         return list(_two(left, right))
     if op in {"==", "!="} and _are_spans(left, right):
-        return list(_lists(_listed(left), op, _listed(right)))
+        return list(_lists(_listed(left), op, _listed(right), most))
     if op in {"in", "not in"} and isinstance(left, SpanView) and _is_spans(right):
-        return list(_membership(left, op, _listed(right)))
+        return list(_membership(left, op, _listed(right), most))
     return None
 
 
@@ -38,7 +42,7 @@ def _number(side: object) -> str:
     return f"{side.look.subject}.count({side.pattern.asked() if side.pattern else ''})"
 
 
-def _count(comparison: str, count: Count) -> Iterator[str]:
+def _count(comparison: str, count: Count, most: int) -> Iterator[str]:
     """Short, for pytest cuts an assertion's explanation after eight lines; the trace stands in its own section."""
     yield f"{comparison}, was {int(count)}"
     if count.pattern is None:
@@ -46,10 +50,10 @@ def _count(comparison: str, count: Count) -> Iterator[str]:
     yield ""
     if not count:
         yield f"none of {len(count.look.domain)} spans matches{guess(count.look, count.pattern)}"
-    for position in count.found[:_COUNTED]:
+    for position in count.found[:most]:
         yield f"  {_described(SpanView(count.look, position))}"
-    if len(count.found) > _COUNTED:
-        yield f"  ... {len(count.found) - _COUNTED} more"
+    if len(count.found) > most:
+        yield f"  … {len(count.found) - most:,} more; -vv shows all"
 
 
 def _is_spans(side: object) -> bool:
@@ -71,7 +75,7 @@ def _names(spans: Sequence[SpanView]) -> str:
     return clip(f"[{', '.join(names)}{', ...' if len(spans) > len(names) else ''}]", 72)
 
 
-def _lists(left: Sequence[SpanView], op: str, right: Sequence[SpanView]) -> Iterator[str]:
+def _lists(left: Sequence[SpanView], op: str, right: Sequence[SpanView], most: int) -> Iterator[str]:
     yield f"{_names(left)} {op} {_names(right)}"
     if op == "!=":
         return
@@ -83,18 +87,20 @@ def _lists(left: Sequence[SpanView], op: str, right: Sequence[SpanView]) -> Iter
     for side, spans in (("left", only_left), ("right", only_right)):
         if spans:
             yield f"only on the {side}:"
-            yield from (f"  {_described(span)}" for span in spans[:_SHOWN])
-            if len(spans) > _SHOWN:
-                yield f"  ... {len(spans) - _SHOWN} more"
+            yield from (f"  {_described(span)}" for span in spans[:most])
+            if len(spans) > most:
+                yield f"  … {len(spans) - most:,} more; -vv shows all"
     if not only_left and not only_right:
         yield "the same spans in another order"
 
 
-def _membership(span: SpanView, op: str, spans: Sequence[SpanView]) -> Iterator[str]:
+def _membership(span: SpanView, op: str, spans: Sequence[SpanView], most: int) -> Iterator[str]:
     yield f"{one_line(span.name)} {op} {_names(spans)}"
     yield ""
     yield f"the span: {_described(span)}"
-    yield from (f"among:    {_described(other)}" for other in spans[:_SHOWN])
+    yield from (f"among:    {_described(other)}" for other in spans[:most])
+    if len(spans) > most:
+        yield f"  … {len(spans) - most:,} more; -vv shows all"
 
 
 def _described(span: SpanView) -> str:

@@ -51,7 +51,7 @@ RUN = DESK[0]
               item 1ms
               item 1ms
               item 1ms
-              ... 2 more
+              … 2 more; -vv shows all
             """,
         ),
         (DESK.count(), "==", 3, "\nspans.count() == 3, was 7\n"),
@@ -181,6 +181,15 @@ def test_exact_text(left, op, right, lines):
 )
 def test_other_comparisons_are_left_to_pytest(left, op, right):
     assert compare(left, op, right) is None
+
+
+def test_the_whole_leaves_nothing_out():
+    spans = CROWD.all() + DESK.all()
+    for left, op, right in [(CROWD.count("item"), "==", 8), (spans, "==", []), (DESK[0], "in", spans)]:
+        brief, whole = compare(left, op, right), compare(left, op, right, whole=True)
+        assert [line for line in brief if line.endswith("more; -vv shows all")]
+        assert sum("item 1ms" in line for line in whole) == 7
+        assert not [line for line in whole if "more" in line]
 
 
 def test_a_count_is_a_number():
