@@ -73,10 +73,10 @@ async def test_turns_are_used_up_with_the_tasks(engines: Engines, redis_server: 
 
         async def none_left() -> bool:
             pending = await redis.xpending(docket.stream_key, docket.worker_group_name)
-            return await redis.xlen(docket.stream_key) == 0 and pending["pending"] == 0
+            told = [key async for key in redis.scan_iter(match=f"{docket.key('runs:')}*")]
+            return await redis.xlen(docket.stream_key) == 0 and pending["pending"] == 0 and not told
 
-        await until(none_left)
-        assert [key async for key in redis.scan_iter(match=f"{docket.key('runs:')}*")] == []
+        await until(none_left)  # the delayed task may have run before docket has looked for its turn
 
 
 async def test_a_place_does_not_go_on_while_docket_waits_to_connect_again(
