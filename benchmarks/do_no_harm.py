@@ -7,7 +7,7 @@ distribution, into an environment of its own, and runs them three times: without
 installed and unused, and with every test recording. The outcome of each test must be the same.
 
 Where a source distribution has no tests (Logfire's has none), `--tests` names the folder `tests` of a checkout of
-that version, or the files that are to run: `--tests logfire==4.41.0=/path/to/logfire/tests`, `--only test_logfire.py`.
+that version, as in `--tests logfire==4.41.0=/path/to/logfire/tests`; `--only` names the files of it that are to run.
 
 In the third run sampling is the provider's and the checks are off: those are meant to make a difference.
 """
