@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NoReturn, TypeAlias, Unpack, final
 
@@ -77,7 +78,7 @@ class Metrics(Signal[Metric]):
     def __init__(self, recording: Recording, *, promises: Promises | None = None) -> None:
         super().__init__(recording.subscribe_to_all, promises)
         self._recording = recording
-        self._part = _Part({_key(measurement): measurement.value for measurement in observe()})
+        self._part = _Part(_observed_values())
 
     def one(
         self,
@@ -171,9 +172,7 @@ class Metrics(Signal[Metric]):
 
         What another process measured isn't in it: its exports don't say when.
         """
-        inner = self._narrowed(Metrics(self._recording, promises=self._promises)._part)
-        began = len(self._recording.measurements)
-        inner._part = replace(inner._part, began=began)
+        inner = self._narrowed(replace(self._part, before=_observed_values(), began=len(self._recording.measurements)))
         try:
             yield inner
         finally:
@@ -198,7 +197,7 @@ class Metrics(Signal[Metric]):
         return self._narrowed(replace(self._part, within=target_of(verb, given["within"]))), pattern
 
     def _narrowed(self, part: _Part) -> Metrics:
-        metrics = Metrics(self._recording, promises=self._promises)
+        metrics = copy(self)
         metrics._part = part
         return metrics
 
@@ -332,6 +331,10 @@ def _is_within(target: Target, measurement: Measurement, forest: Forest) -> bool
     return position is not None and any(
         is_target(target, each, forest) for each in (position, *forest.ancestors(position))
     )
+
+
+def _observed_values() -> Mapping[_Key, float]:
+    return {_key(measurement): measurement.value for measurement in observe()}
 
 
 def _key(measurement: Measurement) -> _Key:

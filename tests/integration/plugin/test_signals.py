@@ -299,6 +299,11 @@ def test_an_observable_instrument_is_read_at_the_end_of_a_wait(run_here: Run) ->
     provider = MeterProvider(shutdown_on_exit=False)
     provider.get_meter("own").create_observable_gauge("warm", [read])
 
+    @pytest.fixture(scope="module", autouse=True)
+    def no_other_run_in_this_process_sees_it():
+        yield
+        provider.shutdown()
+
     def test_blocking(metrics):
         reads.clear()
         assert metrics.wait(0.05).one("warm", value=2).kind == "gauge"

@@ -131,3 +131,21 @@ def test_a_parent_that_comes_late_has_its_children() -> None:
     grown = forest.grown([make("parent", 1, start=5)])
     assert (list(grown.children(1)), list(grown.roots)) == ([0], [1])
     assert (list(forest.roots), forest.is_orphan(0)) == ([0], True)
+
+
+def test_a_parent_that_comes_late_has_its_children_after_two_growths() -> None:
+    forest = Forest([make("a", 9)])
+    build(forest, 255)
+    orphan = forest.grown([make("child", 2, parent=1, start=1)])
+    assert list(orphan.roots) == [0, 1]
+    grown = orphan.grown([make("parent", 1, start=5)])
+    assert (list(grown.children(2)), list(grown.roots)) == ([1], [0, 2])
+
+
+def test_a_span_that_is_gone_is_forgotten() -> None:
+    spans = drawn("a\nb\nc\nd")
+    growing = Growing()
+    growing.forest(spans)
+    others = [*spans[:3], make("e", 5, start=5)]
+    assert growing.forest(others).spans == tuple(others)
+    assert growing.forest(others[:2]).spans == tuple(others[:2])

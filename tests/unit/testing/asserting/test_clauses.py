@@ -105,6 +105,16 @@ def test_in_order_of_ancestors_is_that_of_their_starts(spans: Spans) -> None:
         ancestors.in_order("x", "top")
 
 
+def test_ancestors_by_name_come_nearest_first_though_the_index_has_them_in_order() -> None:
+    spans = Spans(
+        Recorder(
+            [make("top", 1, start=1), make("x", 2, 1, start=2), make("x", 3, 2, start=3), make("leaf", 4, 3, start=4)]
+        )
+    )
+    ancestors = spans.one("leaf").ancestors
+    assert (numbers(ancestors), numbers(ancestors.all("x")), ancestors.first("x").sequence) == ([3, 2, 1], [3, 2], 3)
+
+
 def test_an_empty_collection_answers(spans: Spans) -> None:
     none = spans.one("leaf").children
     none.none()
