@@ -26,4 +26,4 @@ async def test_only_what_never_began_is_forgotten_and_what_goes_on_is_left_alone
     assert promises.forgotten() == []
     assert inspect.getcoroutinestate(left) == inspect.CORO_CLOSED
     may_end.set()
-    assert await goes_on == 7
+    assert await asyncio.wait_for(goes_on, 30) == 7
