@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias, Unpack, final
 from weaver_ai.spans import Scope, Span
 from weaver_ai.spans.growing import Growing
 from weaver_ai.spans.tree import Forest
-from weaver_ai.spans.values import show
+from weaver_ai.spans.values import clip, show
 from weaver_ai.testing.asserting.match import Expected
 from weaver_ai.testing.asserting.promises import Promise, Promises
 from weaver_ai.testing.asserting.signal_patterns import Asked, Text
@@ -202,6 +202,11 @@ class Logs(Signal[Log]):
 
     def _why_empty(self, asked: Asked[Log]) -> Iterator[str]:
         return elsewhere(self._recording, asked)
+
+    def __repr__(self) -> str:
+        logs = self._items()
+        listed = ", ".join(clip(repr(log.body), 40) for log in logs[:4]) + (", ..." if len(logs) > 4 else "")  # noqa: PLR2004 # as for spans
+        return f"<logs: {len(logs)}{' ' + listed if listed else ''}>"
 
 
 @final

@@ -204,6 +204,9 @@ class Metrics(Signal[Metric]):
     def _where(self) -> str:
         return "" if self._part.within is None else f" within {described(self._part.within)}"
 
+    def __repr__(self) -> str:
+        return "<metrics>"  # to count them would call the observable instruments
+
     def _items(self) -> list[Metric]:
         series: dict[_Key, list[Measurement]] = {}
         for measurement in self._measured():

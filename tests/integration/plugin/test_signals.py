@@ -147,6 +147,26 @@ def test_what_logs_say(run_here: Run, question: str, lines: list[str]) -> None:
     result.stdout.fnmatch_lines([line.replace("[", "[[]") for line in lines], consecutive=True)
 
 
+def test_a_log_shows_itself_and_metrics_call_no_instrument(run_here: Run) -> None:
+    run_here(
+        f"{LOGS}\n    provider = LoggerProvider(shutdown_on_exit=False)\n"
+        """
+    from opentelemetry import metrics as api
+    def test_it(logs, metrics):
+        assert repr(logs) == "<logs: 0>"
+        for number in range(5):
+            emit(f"log {number}", by=provider.get_logger("own"))
+        assert repr(logs) == "<logs: 5 'log 0', 'log 1', 'log 2', 'log 3', ...>"
+        called = []
+        api.get_meter("own").create_observable_gauge("gauge", callbacks=[lambda options: called.append(1) or []])
+        assert (repr(metrics), called) == ("<metrics>", [])
+        with pytest.raises(AssertionError) as failed:
+            logs.one("x", {"a" * 3000: 1})
+        assert max(map(len, str(failed.value).splitlines())) < 300
+    """
+    ).assert_outcomes(passed=1)
+
+
 def test_no_log_at_all(run_here: Run) -> None:
     result = run_here(f"{LOGS}\n    def test_it(logs):\n        logs.one()\n")
     result.stdout.fnmatch_lines(

@@ -105,7 +105,7 @@ class Signal(ABC, Generic[T]):
             yield f"  and {len(items) - 10} more"
 
     def _message(self, wanted: str, found: int, asked: Asked[T], after: str = "") -> str:
-        what = f" with {', '.join(map(str, asked))}" if asked else ""
+        what = f" with {', '.join(clip(str(condition), 160) for condition in asked)}" if asked else ""
         asked_for = f"expected {wanted} {self.noun}{what}{self._where()}; found {found or 'none'}{after}"
         return "\n".join([asked_for, *self._listed(asked), *(() if found else self._why_empty(asked))])
 
