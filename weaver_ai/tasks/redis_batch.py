@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -71,7 +72,8 @@ class RedisBatches:
         asked = _Asked(command, asyncio.get_running_loop().create_future())
         self._waiting.append(asked)
         if len(self._lanes) < _LANES:
-            lane = asyncio.create_task(self._send(), name="weaver commands to Redis")
+            # A lane serves many, in the context of none of them.
+            lane = asyncio.create_task(self._send(), name="weaver commands to Redis", context=contextvars.Context())
             self._lanes.add(lane)
             lane.add_done_callback(self._lanes.discard)
         return await asked.answer
@@ -84,6 +86,8 @@ class RedisBatches:
             await asyncio.wait(lanes)
 
     async def _send(self) -> None:
+        lane = asyncio.current_task()
+        assert lane is not None  # noqa: S101 - it is a coroutine
         with suppress_instrumentation():
             while batch := self._next():
                 try:
@@ -96,6 +100,7 @@ class RedisBatches:
                 else:
                     for asked, answer in zip(batch, answers, strict=True):
                         _tell(asked, answer)
+            self._lanes.discard(lane)  # now: who is woken by an answer asks before a task's callbacks are called
 
     def _next(self) -> list[_Asked]:
         found: list[_Asked] = []

@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from typing import cast
 from uuid import uuid4
 
 import pytest
+from docket import Docket
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
@@ -109,3 +113,50 @@ async def test_without_redis_everyone_is_told_and_it_is_used_when_it_is_back() -
             assert await batches.command("ECHO", "y") == b"y"
     finally:
         server.stop()
+
+
+class _Held:
+    """Redis, whose replies come all at once when they are let go."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.let_go = asyncio.Event()
+        self.contexts: list[str | None] = []
+        monkeypatch.setattr("weaver_ai.tasks.redis_batch._answers", self._answers)
+        self.batches = RedisBatches(cast("Docket", self), reply_seconds=30.0)
+
+    @asynccontextmanager
+    async def redis(self) -> AsyncIterator[None]:
+        yield None
+
+    async def _answers(self, redis: object, commands: Sequence[tuple[object, ...]]) -> list[object]:
+        del redis
+        self.contexts.append(_asker.get())
+        await self.let_go.wait()
+        return [command[0] for command in commands]
+
+
+_asker: ContextVar[str | None] = ContextVar("test_asker", default=None)
+
+
+async def test_who_asks_again_as_both_lanes_come_free_is_sent_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = _Held(monkeypatch)
+
+    async def twice() -> list[object]:
+        return [await held.batches.command("FIRST"), await held.batches.command("SECOND")]
+
+    asked = asyncio.create_task(twice())
+    await asyncio.sleep(0)
+    other = asyncio.create_task(held.batches.command("OTHER"))
+    while len(held.contexts) < 2:
+        await asyncio.sleep(0)
+    held.let_go.set()
+    async with asyncio.timeout(10):
+        assert await asyncio.gather(asked, other) == [["FIRST", "SECOND"], "OTHER"]
+
+
+async def test_a_lane_is_in_the_context_of_none_that_it_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = _Held(monkeypatch)
+    held.let_go.set()
+    _asker.set("the first one")
+    assert await held.batches.command("PING") == "PING"
+    assert held.contexts == [None]
