@@ -77,7 +77,7 @@ class Desk:
             case "two at a time":
                 texts = await self._two_at_a_time(walks)
             case _:
-                texts = sorted([(await run("a", await each)).text for each in asyncio.as_completed(walks)])
+                texts = await self._as_they_end(run, walks)
         return "+".join(texts)
 
     @staticmethod
@@ -89,6 +89,16 @@ class Desk:
                 return await walk
 
         return await asyncio.gather(*map(one, walks))
+
+    @staticmethod
+    async def _as_they_end(run: Run, walks: list[Coroutine[Any, Any, str]]) -> list[str]:
+        tasks = [asyncio.create_task(walk) for walk in walks]
+        try:
+            return sorted([(await run("a", await each)).text for each in asyncio.as_completed(tasks)])
+        finally:  # `as_completed` leaves them behind when it is cancelled, where a worker's death doesn't
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def attempt(
         self, shape: Shape, kept: dict[str, JsonValue], order: Random, dies_after: int | None
