@@ -62,6 +62,12 @@ class Console:
 
     def close(self, seconds: float) -> bool:
         """As `flush`, and end the thread. What comes later is written at once, unless lines still wait."""
+        with _starting:
+            if self._process != os.getpid():  # nothing was written here, and a thread's lines are lost at the end
+                self._begin_anew()
+                self._alone = False
+                self._process = os.getpid()
+                return True
         flushed = self.flush(seconds)
         with self._changed:
             self._closing = True
@@ -125,5 +131,5 @@ def _put(target: TextIO, lines: Sequence[str]) -> None:
         else:
             target.write(text)
             target.flush()
-    except (OSError, ValueError):  # the terminal went away, or the stream is closed
+    except Exception:  # noqa: BLE001 - the terminal went away, or what a program put in its place raised anything
         return

@@ -87,6 +87,31 @@ def test_a_closed_console_ends_its_thread_and_writes_at_once() -> None:
     assert not writer.is_alive()
 
 
+def test_a_console_that_wrote_nothing_before_it_was_closed_starts_no_thread_for_the_last_words() -> None:
+    stream = io.StringIO()
+    console = Console(stream)
+    before = set(threading.enumerate())
+    assert console.close(PATIENCE)
+    console.write(["last words"])
+    assert stream.getvalue() == "last words\n"
+    assert set(threading.enumerate()) == before
+
+
+def test_a_stream_that_raises_anything_costs_its_line_and_not_the_ones_after_it() -> None:
+    class Odd(io.StringIO):
+        def write(self, text: str, /) -> int:
+            if text == "a\n":
+                raise RuntimeError("not now")
+            return super().write(text)
+
+    stream = Odd()
+    console = Console(stream)
+    console.write(["a"])
+    console.write(["b"])
+    assert console.flush(PATIENCE)
+    assert stream.getvalue() == "b\n"
+
+
 def test_a_stalled_console_that_is_closed_writes_what_waits_when_it_can(held: Held) -> None:
     console = Console(held)
     console.write(["a"])
