@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import Any, TypeAlias
 
@@ -26,6 +27,7 @@ AGENTS = ("a", "b", "c")
 
 Shape: TypeAlias = list[Any]
 """JSON: ["step", agent], or a kind and the shapes that it is made of."""
+Walk: TypeAlias = Callable[[], Coroutine[Any, Any, str]]
 
 
 @dataclass
@@ -66,13 +68,13 @@ class Desk:
             for part in parts:
                 text = await self._walk(run, part, text)
             return text
-        walks = [self._walk(run, part, text) for part in parts]
+        walks = [partial(self._walk, run, part, text) for part in parts]
         match kind:
             case "gather":
-                texts = await asyncio.gather(*walks)
+                texts = await asyncio.gather(*(walk() for walk in walks))
             case "group":
                 async with asyncio.TaskGroup() as group:
-                    tasks = [group.create_task(walk) for walk in walks]
+                    tasks = [group.create_task(walk()) for walk in walks]
                 texts = [task.result() for task in tasks]
             case "two at a time":
                 texts = await self._two_at_a_time(walks)
@@ -81,18 +83,18 @@ class Desk:
         return "+".join(texts)
 
     @staticmethod
-    async def _two_at_a_time(walks: list[Coroutine[Any, Any, str]]) -> list[str]:
+    async def _two_at_a_time(walks: list[Walk]) -> list[str]:
         room = asyncio.Semaphore(2)
 
-        async def one(walk: Awaitable[str]) -> str:
+        async def one(walk: Walk) -> str:
             async with room:
-                return await walk
+                return await walk()
 
         return await asyncio.gather(*map(one, walks))
 
     @staticmethod
-    async def _as_they_end(run: Run, walks: list[Coroutine[Any, Any, str]]) -> list[str]:
-        tasks = [asyncio.create_task(walk) for walk in walks]
+    async def _as_they_end(run: Run, walks: list[Walk]) -> list[str]:
+        tasks = [asyncio.create_task(walk()) for walk in walks]
         try:
             return sorted([(await run("a", await each)).text for each in asyncio.as_completed(tasks)])
         finally:  # `as_completed` leaves them behind when it is cancelled, where a worker's death doesn't
