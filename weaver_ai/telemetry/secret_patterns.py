@@ -31,16 +31,17 @@ Hold: TypeAlias = Literal["", "loose", "firm"]
 """How surely a key names a secret: under a loose one a short number is a number, and prose is prose."""
 
 _FIRM: Final = (
-    r"passw(?:or)?d|passwd|passphrase|pwd|secret|api[-_ ]?key|private[-_ ]?key|access[-_ ]?key(?:[-_ ]?id)?|"
-    r"authorization|credential|set-cookie|cookie|session[-_ ]?key|signing[-_ ]?key|encryption[-_ ]?key|"
-    r"conn(?:ection)?[-_ ]?str(?:ing)?|(?<![A-Za-z])(?:jwt|t?otp)"
+    r"passw(?:or)?d|passwd|passphrase|pwd|secret(?:[-_ ]?key)?|api[-_ ]?key|private[-_ ]?key|"
+    r"access[-_ ]?key(?:[-_ ]?id)?|authorization|credential|set-cookie|cookie|"
+    r"session[-_ ]?key|signing[-_ ]?key|encryption[-_ ]?key|conn(?:ection)?[-_ ]?str(?:ing)?|(?<![A-Za-z])(?:jwt|t?otp)"
 )
 _LOOSE: Final = r"token|dsn|signature|session[-_]?id"
 _TOKENS: Final = r"(?:access|refresh|auth|api|bearer|session|id)[-_ ]?tokens"  # other "tokens" are a model's
-_KIND: Final = r"(?:[-_.](?:hash|pem|header|value|string|base64))?"
+_KIND: Final = r"(?:[-_.](?:hash|pem|header|value|string|base64|confirm(?:ation)?))?(?:[-_.]?\d{1,2})?"
+_KIND_IN_TEXT: Final = r"(?:[-_]?(?:hash|pem|value|base64|confirm(?:ation)?))?(?:[-_]?\d{1,2})?"
 _BEFORE: Final = r"(?:^|[-_. ])"
 
-_FIRM_KEY: Final = re.compile(rf"{_BEFORE}(?:{_FIRM}){_KIND}$", re.IGNORECASE)
+_FIRM_KEY: Final = re.compile(rf"(?:{_BEFORE}(?:{_FIRM})|passw(?:or)?d){_KIND}$", re.IGNORECASE)
 _LOOSE_KEY: Final = re.compile(
     rf"{_BEFORE}(?:(?:{_FIRM})s|{_TOKENS}|{_LOOSE}|bearer|auth|redis\.search\.query){_KIND}$"
     r"|^redis\.search\.xdoc_",  # what the Redis instrumentation keeps of a search, whatever the switches say
@@ -68,34 +69,39 @@ def is_innocent(key: str) -> bool:
     return _INNOCENT_KEY.search(key) is not None
 
 
+# Where a word begins; also after an escape, as in the text of JSON, of Python's `repr` and of URLs: `\nsk-...`.
+_BEGIN: Final = r"(?:(?<!\w)|(?<=\\[nrtbf])|(?<=\\u[0-9A-Fa-f]{4})|(?<=%[0-9A-Fa-f]{2}))"
+
 # Each with a literal that must occur (case-insensitively) before the pattern is worth running.
 SHAPES: Final[tuple[tuple[tuple[str, ...], re.Pattern[str]], ...]] = (
     (
         ("sk-", "sk_"),
         re.compile(
-            r"\b(?:[sr]k[-_](?=[A-Za-z0-9_-]{0,200}\d)|sk-(?:proj|svcacct|admin|ant|or)-(?=[A-Za-z0-9_-]{16}))"
+            _BEGIN + r"(?:[sr]k[-_](?=[A-Za-z0-9_-]{0,200}\d)|sk-(?:proj|svcacct|admin|ant|or)-(?=[A-Za-z0-9_-]{16}))"
             r"[A-Za-z0-9_-]{16,}"
         ),
     ),
-    (("pylf_",), re.compile(r"\bpylf_v\d+_[A-Za-z0-9_-]{8,}")),
-    (("aiza",), re.compile(r"\bAIza[A-Za-z0-9_-]{30,}")),
-    (("akia", "asia"), re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b")),
+    (("pylf_",), re.compile(_BEGIN + r"pylf_v\d+_[A-Za-z0-9_-]{8,}")),
+    (("aiza",), re.compile(_BEGIN + r"AIza[A-Za-z0-9_-]{30,}")),
+    (("akia", "asia"), re.compile(_BEGIN + r"(?:AKIA|ASIA)[A-Z0-9]{16}\b")),
     (
         ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),
-        re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,})"),
+        re.compile(_BEGIN + r"(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,})"),
     ),
-    (("xox",), re.compile(r"\bxox[abeoprs]-[A-Za-z0-9-]{10,}")),
-    (("gsk_", "xai-", "hf_", "glpat-", "r8_"), re.compile(r"\b(?:gsk_|xai-|hf_|glpat-|r8_)[A-Za-z0-9_-]{16,}")),
-    (("eyj",), re.compile(r"\beyJ[A-Za-z0-9_-]{6,1000}\.[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]*")),
+    (("xox",), re.compile(_BEGIN + r"xox[abeoprs]-[A-Za-z0-9-]{10,}")),
+    (("gsk_", "xai-", "hf_", "glpat-", "r8_"), re.compile(_BEGIN + r"(?:gsk_|xai-|hf_|glpat-|r8_)[A-Za-z0-9_-]{16,}")),
+    (("eyj",), re.compile(_BEGIN + r"eyJ[A-Za-z0-9_-]{6,1000}\.[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]*")),
     (
         ("private key",),
-        re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"),
+        re.compile(
+            r"-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|\Z)"
+        ),
     ),
 )
 BEARER: Final = re.compile(
-    r"\b(bearer\s+)(?=[A-Za-z0-9._~+/-]{0,200}\d|[A-Za-z0-9._~+/-]{20})[A-Za-z0-9._~+/-]{6,}=*", re.IGNORECASE
+    _BEGIN + r"(bearer\s+)(?=[A-Za-z0-9._~+/-]{0,200}\d|[A-Za-z0-9._~+/-]{20})[A-Za-z0-9._~+/-]{6,}=*", re.IGNORECASE
 )
-BASIC: Final = re.compile(r"\b(basic\s{1,8})([A-Za-z0-9+/]{4,4096}={0,2})", re.IGNORECASE)
+BASIC: Final = re.compile(_BEGIN + r"(basic\s{1,8})([A-Za-z0-9+/]{4,4096}={0,2})", re.IGNORECASE)
 # An authorization header takes its scheme with it: `Authorization: Basic dXNlcg==`.
 HEADER: Final = re.compile(
     r"(authorization[\"']?\\?[\"']?\s*[:=,]\s*(?:b(?=[\"']))?\\?[\"']?)(?:(?:bearer|basic|token|digest|apikey)\s+)?"
@@ -110,7 +116,8 @@ QUERY: Final = re.compile(
     r"([?&;](?:key|sig|auth|x-(?:amz|goog)-(?:signature|credential|security-token))=)[^&;\s\"'<>#]+", re.IGNORECASE
 )
 FLAG: Final = re.compile(
-    rf"(?<![\w-])(--(?:[A-Za-z0-9]{{1,30}}[-_]){{0,4}}(?:(?:{_FIRM})s?|{_TOKENS}|{_LOOSE})\s{{1,8}})(?!\[redacted\])"
+    r"(?:(?<![\w-])|(?<=\\[nrt]))"
+    rf"(--(?:[A-Za-z0-9]{{1,30}}[-_]){{0,4}}(?:(?:{_FIRM})s?|{_TOKENS}|{_LOOSE})\s{{1,8}})(?!\[redacted\])"
     r"(\"[^\"]{1,4096}\"|'[^']{1,4096}'|[^\s\"'-][^\s\"',;)\]}]*)",
     re.IGNORECASE,
 )
@@ -127,8 +134,8 @@ REDIS_ARGUMENTS: Final[tuple[tuple[str, re.Pattern[str], str], ...]] = (
 
 # A key that names a secret and what separates it from its value: key=value, "key": "value", key: value.
 KEY: Final = re.compile(
-    rf"((?P<firm>{_FIRM})(?P<plural>s?)|{_TOKENS}|(?P<loose>{_LOOSE}))"
-    r"(?P<separator>\\?[\"']?\s{0,8}[:=]\s{0,8}|\\?[\"']\s{0,8},\s{0,8}(?=b?\\?[\"']))",
+    rf"((?P<firm>{_FIRM})(?P<plural>s?){_KIND_IN_TEXT}|{_TOKENS}|(?P<loose>{_LOOSE}))"
+    r"(?P<separator>\\?[\"']?\]?\s{0,8}(?::=|=>|[:=])\s{0,8}|\\?[\"']\s{0,8},\s{0,8}(?=b?\\?[\"']))",
     re.IGNORECASE,
 )
 VALUE: Final = re.compile(

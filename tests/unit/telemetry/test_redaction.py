@@ -17,14 +17,33 @@ GOOGLE = "AIz" + "a" + "Sy_-09azAZ" * 4
 SLACK = "xox" + "b-" + "123456789012-abcdef"
 JWT = "ey" + "JhbGciOi" + "." + "eyJzdWIiOi" + "." + "c2lnbmF0dXJl"
 PEM = "-----BEGIN " + "PRIVATE KEY-----\nMIIB\nabc\n-----END " + "PRIVATE KEY-----"
+PGP = PEM.replace("KEY", "KEY BLOCK")
 
 redactor = Redactor()
 
 
-@pytest.mark.parametrize("secret", [KEY, ANTHROPIC, LOGFIRE, GITHUB, AWS, GOOGLE, SLACK, JWT, PEM])
+@pytest.mark.parametrize("secret", [KEY, ANTHROPIC, LOGFIRE, GITHUB, AWS, GOOGLE, SLACK, JWT, PEM, PGP])
 def test_what_looks_like_a_secret_goes_wherever_it_stands(secret: str) -> None:
     assert redactor.text(secret) == REDACTED
     assert redactor.text(f"it was <{secret}>, they said") == f"it was <{REDACTED}>, they said"
+
+
+@pytest.mark.parametrize("secret", [KEY, ANTHROPIC, LOGFIRE, GITHUB, AWS, GOOGLE, SLACK, JWT, f"Bearer {JWT}"])
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("\\n", "\\n"), ("\\t", "\\r"), ("\\u003c", "\\u003e"), ("%22", "%22"), ("?q=%3D", "&x")],
+    ids=["line", "tab", "unicode", "quoted", "url"],
+)
+def test_what_looks_like_a_secret_goes_after_an_escape(secret: str, before: str, after: str) -> None:
+    shown = redactor.text(f"it was:{before}{secret}{after}")
+    assert shown == f"it was:{before}{'Bearer ' if ' ' in secret else ''}{REDACTED}{after}"
+
+
+def test_what_looks_like_a_secret_goes_from_a_line_of_a_message_in_json() -> None:
+    messages = json.dumps([{"role": "user", "content": f"here it is:\n{KEY}\nthanks"}])
+    assert json.loads(redactor.value("gen_ai.input.messages", messages))[0]["content"] == (
+        f"here it is:\n{REDACTED}\nthanks"
+    )
 
 
 @pytest.mark.parametrize(
@@ -87,6 +106,17 @@ def test_what_looks_like_a_secret_goes_wherever_it_stands(secret: str) -> None:
         ("redis://a:b@h,redis://c:d@i", "redis://a:[redacted]@h,redis://c:[redacted]@i"),
         ('{"url":"http://a:b@h","to":"x@y"}', '{"url":"http://a:[redacted]@h","to":"x@y"}'),
         ("https://h/?next=https://u:p@i/", "https://h/?next=https://u:[redacted]@i/"),
+        ("SECRET_KEY='x'", "SECRET_KEY='[redacted]'"),
+        ("stripe_secret_key: x secretKey=y", "stripe_secret_key: [redacted] secretKey=[redacted]"),
+        (
+            "password1=a&password_2=b&passwordConfirm=c",
+            "password1=[redacted]&password_2=[redacted]&passwordConfirm=[redacted]",
+        ),
+        ("password_hash: x, PGPASSWORD=y", "password_hash: [redacted], PGPASSWORD=[redacted]"),
+        ("user[password]=x&a=b", "user[password]=[redacted]&a=b"),
+        ('os.environ["API_KEY"] = "x"', 'os.environ["API_KEY"] = "[redacted]"'),
+        ("password := x, 'secret' => 'y'", "password := [redacted], 'secret' => '[redacted]'"),
+        ("run:\\n--password x", "run:\\n--password [redacted]"),
     ],
 )
 def test_values_of_secret_keys_go_from_text(text: str, expected: str) -> None:
@@ -169,6 +199,13 @@ def test_innocent_text_stays_the_same_object(text: str) -> None:
         "auth_header",
         "private_key_pem",
         "password_hash",
+        "SECRET_KEY",
+        "stripe.secret_key",
+        "secretKey",
+        "password2",
+        "password_confirmation",
+        "api_key_2",
+        "PGPASSWORD",
         "session_id",
         "sessionId",
         "http.request.header.mcp-session-id",
