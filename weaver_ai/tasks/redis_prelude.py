@@ -25,6 +25,7 @@ FORGET_SECONDS: Final = 60
 """How long a worker that was silent, and its group, stay in sight."""
 
 _FEW: Final = 32
+_MANY: Final = 10_000
 
 TURN: Final = "weaver_turn"
 """What docket is to call for a turn."""
@@ -87,10 +88,14 @@ end
 -- The docket that delivers a group's turns, and one more turn for each of some groups. It has the fields of docket's
 -- messages; what runs is decided when it is taken, so it has no arguments (an empty tuple and dictionary, pickled).
 local function docket(group) return prefix .. '-turns' .. (group == '' and '' or '-' .. group) end
+-- A group that is busy for long while others take its tasks leaves its turns: there are never more than MANY of them.
 local function summon(found, ticket)
   for _, group in ipairs(found) do
-    redis.call('XADD', docket(group) .. ':stream', '*', 'key', ticket, 'when', '1970-01-01T00:00:00+00:00', 'function',
-      'TURN', 'args', ').', 'kwargs', '}.', 'attempt', '1', 'generation', '0')
+    local stream = docket(group) .. ':stream'
+    if redis.call('XLEN', stream) < MANY then
+      redis.call('XADD', stream, '*', 'key', ticket, 'when', '1970-01-01T00:00:00+00:00', 'function', 'TURN', 'args',
+        ').', 'kwargs', '}.', 'attempt', '1', 'generation', '0')
+    end
   end
 end
 local function line(priority, capability) return key('line', priority .. ':' .. capability) end
@@ -247,5 +252,6 @@ local function share(id, capability, at)
 end
 """.replace("FORGET", str(FORGET_SECONDS))
     .replace("FEW", str(_FEW))
+    .replace("MANY", str(_MANY))
     .replace("TURN", TURN)
 )

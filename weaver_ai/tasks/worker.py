@@ -86,10 +86,10 @@ class TaskWorker:
         )
         self._jobs: dict[str, _Job] = {}
         self._turns_taken: set[asyncio.Task[None]] = set()
-        self._asking = 0  # for tasks
-        self._interrupted: set[str] = set()  # tasks that may be among those that are asked for
+        self._asking: list[set[str]] = []  # for tasks; with those whose cancellation was heard of since
         self._finished: list[str] = []
         self._draining = False
+        self._grace_is_over = False
         self._steady_since: float | None = None
         self._short = _MOST_TURNS
         self._beating: asyncio.Task[None] | None = None
@@ -110,6 +110,7 @@ class TaskWorker:
         self._taker.rest()
         began = [job.record.id for job in self._jobs.values()]
         await self._all_ended(grace_seconds)
+        self._grace_is_over = True
         for job in self._jobs.values():
             job.stop(CANCELLED, hand_back=True)
         await self._all_ended(self._unwind_seconds)
@@ -156,8 +157,8 @@ class TaskWorker:
         if self._draining:
             await _or_not(self._redis.pass_on(turn))
             return
-        with self._asks():
-            job = self._begun(await _or_not(self._redis.claim(turn)))
+        with self._asks() as interrupted:
+            job = self._begun(await _or_not(self._redis.claim(turn)), interrupted)
         while job is not None:
             try:
                 following = await self._run(job)
@@ -172,29 +173,32 @@ class TaskWorker:
         return self._taker.takes and not self._draining
 
     @contextmanager
-    def _asks(self) -> Iterator[None]:
-        """Around what may give a task: its cancellation may be heard of before it is."""
-        self._asking += 1
+    def _asks(self) -> Iterator[set[str]]:
+        """Around what may give a task: its cancellation may be heard of before it is. Gives those that were."""
+        interrupted: set[str] = set()
+        self._asking.append(interrupted)
         try:
-            yield
+            yield interrupted
         finally:
-            self._asking -= 1
-            if not self._asking:
-                self._interrupted.clear()
+            self._asking = [each for each in self._asking if each is not interrupted]
 
-    def _begun(self, claimed: Claimed | None) -> _Job | None:
+    def _begun(self, claimed: Claimed | None, interrupted: set[str]) -> _Job | None:
         if claimed is None:
             return None
         job = self._jobs[claimed.record.id] = _Job(claimed, self._redis)
-        if claimed.record.id in self._interrupted:
+        if claimed.record.id in interrupted:
             job.stop(CANCELLED)
+        elif self._grace_is_over:
+            job.stop(CANCELLED, hand_back=True)
         return job
 
     def _interrupt(self, task_id: str) -> None:
         if (job := self._jobs.get(task_id)) is not None:
             job.stop(CANCELLED)
-        elif self._asking and len(self._interrupted) < _MOST_INTERRUPTED:  # the heartbeat hears of it, too
-            self._interrupted.add(task_id)
+            return
+        for interrupted in self._asking:
+            if len(interrupted) < _MOST_INTERRUPTED:  # the heartbeat hears of it, too
+                interrupted.add(task_id)
 
     async def _run(self, job: _Job) -> _Job | None:
         """Run a task to its end; gives the next one, if there is one and it came with that end."""
@@ -231,32 +235,32 @@ class TaskWorker:
 
     async def _finish(self, job: _Job, outcome: TaskOutcome) -> _Job | None:
         whole, unwritten = job.spent.and_last(outcome), job.outbox.close()
-        with self._asks():
+        with self._asks() as interrupted:
             counted = await persist(lambda: self._redis.finish(job.record, whole, unwritten, go_on=self._goes_on))
             if self._draining and counted.word == "counted":
                 self._finished.append(job.record.id)
-            return self._counted(job, counted)
+            return self._counted(job, counted, interrupted)
 
     async def _put_off(self, job: _Job, outcome: TaskOutcome, error: TaskError, pause: float) -> _Job | None:
         spent, ticket = job.spent.and_failed(outcome), f"{job.record.id}-{job.record.attempts}"
         unwritten = job.outbox.close()
-        with self._asks():
+        with self._asks() as interrupted:
             counted = await persist(
                 lambda: self._redis.put_off(
                     job.record, pause, spent, error, ticket=ticket, unwritten=unwritten, go_on=self._goes_on
                 )
             )
-            following = self._counted(job, counted)
+            following = self._counted(job, counted, interrupted)
         if counted.word == "stop":
             return await self._finish(job, replace(outcome, error=CANCELLED))
         if counted.groups:
             await _or_not(self._turns.add(ticket, counted.groups, pause))
         return following
 
-    def _counted(self, job: _Job, counted: Counted) -> _Job | None:
+    def _counted(self, job: _Job, counted: Counted, interrupted: set[str]) -> _Job | None:
         if counted.word == "lost":
             log_warning("a task was given to another worker meanwhile", **{"weaver.task.id": job.record.id})
-        return self._begun(counted.next)
+        return self._begun(counted.next, interrupted)
 
     async def _attempt(self, job: _Job) -> Ended:
         async def keep(step: str, entry: JsonValue) -> None:
@@ -308,7 +312,7 @@ class TaskWorker:
         ready, gone = await self._redis.sweep(take_back=steady)
         for group in gone:
             await self._turns.forget(group)
-        missing = min(_MOST_TURNS, max(0, ready - await self._turns.untaken()))
+        missing = max(0, min(_MOST_TURNS, ready) - await self._turns.untaken())
         # A task that is just being submitted has no turn yet; one that is short twice has lost it.
         await self._turns.top_up(min(missing, self._short))
         self._short = missing

@@ -122,6 +122,103 @@ async def test_a_cancellation_that_is_heard_of_before_the_task_is_not_lost(
     assert (await worker.result(task.id, timeout_seconds=PATIENCE)).state == "cancelled"
 
 
+async def test_a_cancellation_of_an_earlier_run_does_not_stop_a_later_one(engines: Engines) -> None:
+    gateway, engine = engines(), engines(echo)
+    await gateway.start()
+    task = await gateway.submit(wanted())
+    worker = engine._worker
+    assert worker is not None
+    with worker._asks():  # some place always asks, while there is much to do
+        worker._interrupt(task.id)  # it ran elsewhere, failed all the same, and was put back
+        await engine.start()
+        assert (await gateway.result(task.id, timeout_seconds=PATIENCE)).state == "succeeded"
+
+
+async def test_a_task_that_comes_when_the_grace_is_over_is_handed_back_and_not_run(
+    engines: Engines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[str] = []
+
+    async def work(context: TaskContext) -> TaskOutcome:
+        ran.append(context.record.id)
+        return await forever(context)
+
+    leaving = engines(work)
+    assert leaving._worker is not None
+    claim, asked, go_on = leaving._worker._redis.claim, asyncio.Event(), asyncio.Event()
+
+    async def late(turn: tuple[bytes, str]) -> object:
+        asked.set()
+        await go_on.wait()
+        return await claim(turn)
+
+    monkeypatch.setattr(leaving._worker._redis, "claim", late)
+    await leaving.start()
+    task = await leaving.submit(wanted())
+    async with asyncio.timeout(PATIENCE):
+        await asked.wait()
+    drained = asyncio.create_task(leaving.drain(0))
+
+    async def grace_is_over() -> bool:
+        return leaving._worker is not None and leaving._worker._grace_is_over
+
+    await until(grace_is_over)
+    go_on.set()
+    await drained
+    assert ((await leaving.status(task.id)).state, ran) == ("queued", [])
+
+
+@pytest.mark.usefixtures("no_sweeps")
+async def test_the_turns_of_a_group_that_stays_busy_do_not_pile_up(engines: Engines) -> None:
+    engine = engines(forever, concurrency=1)
+    await engine.start()
+    running = await engine.submit(wanted())
+
+    async def runs() -> bool:
+        return (await engine.status(running.id)).state == "running"
+
+    await until(runs)
+    stream = engine._turns.docket.stream_key
+    async with engine._turns.docket.redis() as redis:
+        async with redis.pipeline(transaction=False) as pipeline:
+            for _ in range(9_999):
+                pipeline.xadd(stream, {"key": "left"})
+            await pipeline.execute()
+        for _ in range(3):
+            await engine.submit(wanted())
+        assert await redis.xlen(stream) == 10_000
+        await redis.xtrim(stream, maxlen=0, approximate=False)
+
+
+async def test_no_more_turns_are_made_up_for_than_there_can_be_places(
+    engines: Engines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = engines(echo)
+    worker = engine._worker
+    assert worker is not None
+    made: list[int] = []
+
+    async def waits(**_: object) -> tuple[int, tuple[str, ...]]:
+        return 50_000, ()
+
+    async def untaken() -> int:
+        return 990
+
+    async def top_up(number: int) -> None:
+        made.append(number)
+
+    async def mine(_seconds: float) -> bool:
+        return True
+
+    monkeypatch.setattr(worker._redis, "sweep", waits)
+    monkeypatch.setattr(worker._redis, "first_of_sweepers", mine)
+    monkeypatch.setattr(worker._turns, "untaken", untaken)
+    monkeypatch.setattr(worker._turns, "top_up", top_up)
+    for _ in range(2):
+        await worker._sweep()
+    assert made == [10, 10]
+
+
 async def test_a_run_that_streams_is_not_held_up_by_a_redis_that_hangs(
     engines: Engines, redis_server: RedisServer
 ) -> None:
