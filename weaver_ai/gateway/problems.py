@@ -231,7 +231,7 @@ def _of_http_exception(error: HTTPException, scope: Scope) -> Described:
 
 def _of_validation(error: RequestValidationError, scope: Scope, known_fields: Sequence[str]) -> Described:
     found = [_field_problem(each, known_fields) for each in error.errors()]
-    if any(each.type == "json_invalid" for each in found):
+    if any(_is_malformed(each) for each in error.errors()):
         detail = f"the body isn't valid JSON: {found[0].message}"
         return _build(scope, 400, "malformed-json", "Malformed JSON", detail, found=found)
     detail = "; ".join(f"{each.location}: {each.message}" for each in found[:_NAMED_FIELDS])
@@ -245,9 +245,15 @@ def _field_problem(error: Mapping[str, Any], known_fields: Sequence[str]) -> Fie
     message = message_of(error)
     if error["type"] == "extra_forbidden":
         message = _unknown_field(location[-1], known_fields)
-    elif error["type"] == "json_invalid":
+    elif _is_malformed(error):
         message, location = str(error["ctx"]["error"]), location[:1]
     return FieldProblem(location=".".join(location), message=message, type=error["type"])
+
+
+def _is_malformed(error: Mapping[str, Any]) -> bool:
+    """Whether it is the body that isn't JSON, for which FastAPI's place is a number; not a text in it."""
+    place = error["loc"][1:]
+    return error["type"] == "json_invalid" and len(place) == 1 and isinstance(place[0], int)
 
 
 def _unknown_field(name: str, known_fields: Sequence[str]) -> str:

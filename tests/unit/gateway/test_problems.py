@@ -207,6 +207,21 @@ def test_malformed_json_says_where() -> None:
     assert (problem.errors[0].location, problem.errors[0].message) == ("body", "expected value at line 1 column 8")
 
 
+def test_a_text_that_should_have_been_json_is_a_field_that_does_not_fit() -> None:
+    error = _validation(
+        {
+            "type": "json_invalid",
+            "loc": ("body", "input", "extra"),
+            "msg": "Invalid JSON: expected value at line 1 column 1",
+            "input": "x",
+            "ctx": {"error": "expected value at line 1 column 1"},
+        }
+    )
+    problem = problem_of(error, SCOPE).problem
+    assert (problem.status, problem.type) == (422, type_uri("invalid-input"))
+    assert problem.detail == "body.input.extra: Invalid JSON: expected value at line 1 column 1"
+
+
 def test_the_documentation_lists_every_problem_with_its_status() -> None:
     page = (Path(__file__).parents[3] / "docs" / "gateway.md").read_text()
     rows = [line.split("|") for line in page.splitlines() if line.startswith("| `")]
