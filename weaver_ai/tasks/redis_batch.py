@@ -36,8 +36,8 @@ class RedisBatches:
 
     Args:
         docket: has the connections.
-        reply_seconds: how long a batch may take. What is asked for gives up no earlier than its batch, so that nothing
-            is sent again for one who was told that it isn't there.
+        reply_seconds: how long a batch may take. Nothing is sent twice; but Redis may still do, later, what a batch that
+            was sent has given up, or whoever asked.
     """
 
     def __init__(self, docket: Docket, reply_seconds: float) -> None:

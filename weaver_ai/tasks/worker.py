@@ -131,9 +131,11 @@ class TaskWorker:
 
     async def _let_go(self) -> None:
         """Put back what doesn't end, under the nose of the attempt that ignores it: its word won't count."""
-        for job in list(self._jobs.values()):
+        jobs = list(self._jobs.values())
+        for job in jobs:
             job.abandoned = True
-            await _or_not(self._redis.release(job.record, job.spent, job.outbox.close()))
+        # At once: each may wait for a Redis that is silent.
+        await asyncio.gather(*(_or_not(self._redis.release(job.record, job.spent, job.outbox.close())) for job in jobs))
         await self._end_turns()
         await _or_not(self._redis.leave())
 

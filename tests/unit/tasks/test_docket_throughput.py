@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from contextlib import suppress
 
 import pytest
 
@@ -166,6 +167,43 @@ async def test_a_task_that_comes_when_the_grace_is_over_is_handed_back_and_not_r
     go_on.set()
     await drained
     assert ((await leaving.status(task.id)).state, ran) == ("queued", [])
+
+
+async def test_a_drain_waits_for_a_silent_redis_once_and_not_for_each_task(
+    engines: Engines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = asyncio.Event()
+
+    async def stubborn(_context: TaskContext) -> TaskOutcome:
+        while not ended.is_set():
+            with suppress(asyncio.CancelledError):
+                await ended.wait()
+        return TaskOutcome()
+
+    leaving = engines(stubborn, concurrency=3, unwind_seconds=0.05)
+    worker = leaving._worker
+    assert worker is not None
+    release, together = worker._redis.release, asyncio.Barrier(3)
+
+    async def silent(*arguments: object) -> None:
+        async with asyncio.timeout(PATIENCE):
+            await together.wait()  # one by one they would wait for good
+        await release(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(worker._redis, "release", silent)
+    await leaving.start()
+    tasks = [await leaving.submit(wanted()) for _ in range(3)]
+
+    async def all_run() -> bool:
+        return len(worker._jobs) == 3
+
+    await until(all_run)
+    try:
+        report = await leaving.drain(0)
+    finally:
+        ended.set()
+    assert set(report.handed_back) == {task.id for task in tasks}
+    assert {(await leaving.status(task.id)).state for task in tasks} == {"queued"}
 
 
 @pytest.mark.usefixtures("no_sweeps")
