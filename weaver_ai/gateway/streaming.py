@@ -24,6 +24,7 @@ __all__ = ["EventStream", "event"]
 
 HEARTBEAT_SECONDS = 15.0
 STALL_SECONDS = 60.0
+_PIECE = 65_536  # bytes; what a client must read of a large event, again and again, not to be taken for stalled
 
 EventSource = AsyncGenerator[bytes, None]
 Reporter = Callable[[BaseException, Scope], Described]
@@ -150,9 +151,14 @@ class EventStream(Response):
         await self._write(send, last, more=False)
 
     async def _write(self, send: Send, body: bytes, *, more: bool = True) -> None:
+        for begin in range(0, len(body) or 1, _PIECE):
+            piece = body[begin : begin + _PIECE]
+            await self._write_piece(send, piece, more=more or begin + _PIECE < len(body))
+
+    async def _write_piece(self, send: Send, piece: bytes, *, more: bool) -> None:
         try:
             async with asyncio.timeout(self._stall) as limit:
-                await send({"type": "http.response.body", "body": body, "more_body": more})
+                await send({"type": "http.response.body", "body": piece, "more_body": more})
         except TimeoutError:
             if not limit.expired():
                 raise

@@ -264,6 +264,24 @@ async def test_a_client_that_never_reads_is_left_and_the_source_ends(stalls_at: 
     assert (ended, lifecycle.running, client.status) == (True, 0, 200)
 
 
+async def test_a_slow_client_has_its_time_for_each_piece_of_a_large_event() -> None:
+    class SlowClient(Client):
+        async def send(self, message: Any) -> None:
+            await asyncio.sleep(len(message.get("body", b"")) / 65_536 * 0.02)
+            await super().send(message)
+
+    large = event("x" * 4_000_000)  # 1.2 s
+
+    async def source() -> AsyncGenerator[bytes, None]:
+        yield large
+        yield event("last")
+
+    client = SlowClient()
+    await client.get(source(), stall=1.0)
+    assert client.body == large + event("last")
+    assert client.complete
+
+
 async def test_a_connection_that_times_out_by_itself_is_no_stalled_client() -> None:
     class BrokenClient(Client):
         async def send(self, message: Any) -> None:
