@@ -36,8 +36,8 @@ class RedisBatches:
 
     Args:
         docket: has the connections.
-        reply_seconds: how long a batch may take. Nothing is sent twice; but Redis may still do, later, what a batch that
-            was sent has given up, or whoever asked.
+        reply_seconds: how long a batch may take. Nothing is sent twice; but what was sent and given up, Redis may still
+            do later.
     """
 
     def __init__(self, docket: Docket, reply_seconds: float) -> None:
