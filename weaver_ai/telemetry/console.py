@@ -52,7 +52,7 @@ class ConsoleSpans(SpanProcessor):
     def __init__(self, console: Console, *, minimal: bool = False) -> None:
         self._console = console
         self._minimal = minimal
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a finalizer or a signal handler may come in between
         self._first: dict[int, int] = {}  # an open span -> the first span of its group
         self._ended: dict[int, list[ReadableSpan]] = {}
 

@@ -43,7 +43,7 @@ class ExportCounts:
     reason: str | None = None
     dropped_at: float | None = None
     latency: float | None = None
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _lock: Any = field(default_factory=threading.RLock, repr=False)
 
     def succeeded(self, items: int, seconds: float) -> None:
         with self._lock:
@@ -124,7 +124,7 @@ class _Queue(deque[Any]):
     def __init__(self, counts: ExportCounts, size: int) -> None:
         super().__init__(maxlen=size)
         self._counts = counts
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a finalizer or a signal handler may come in between
 
     def lose(self) -> None:
         self._counts.drop()

@@ -108,7 +108,7 @@ class _FailedAttempts:
     """How many models of a chain have failed so far, and when the last one did, by the chain's open span."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a finalizer or a signal handler may come in between
         self._ended: dict[int, tuple[int, int]] = {}
 
     def add(self, attempt: ReadableSpan) -> None:

@@ -14,7 +14,7 @@ from weaver_ai.telemetry.spare_threads import start_thread
 __all__ = ["Console"]
 
 _MOST: Final = 10_000  # lines that may wait
-_starting = threading.Lock()
+_starting = threading.RLock()
 
 
 class Console:
