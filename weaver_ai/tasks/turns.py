@@ -133,6 +133,9 @@ def _turn(docket: Docket, ticket: str, delay: float = 0.0) -> Execution:
 class TurnTaker(Worker):
     """Takes turns, until it is told to `rest`.
 
+    docket isn't let wait for those that are under way: after an error of Redis it would connect again when the last of
+    them has ended, an hour later perhaps, and until then take no other.
+
     Args:
         turns: whose.
         take: called with each turn, which it has to use up. One that it leaves is delivered again, to whoever comes
@@ -157,6 +160,8 @@ class TurnTaker(Worker):
         self._take = take
         self._interrupt = interrupt
         self._places = concurrency
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._ended = False
         self._running: asyncio.Task[None] | None = None
         super().__init__(
             turns.docket,
@@ -170,9 +175,12 @@ class TurnTaker(Worker):
 
     @property
     def concurrency(self) -> int:
-        """Asked once in each round of docket's loop, so that a loop that is stuck shows."""
+        """How many more turns may be taken.
+
+        Asked once in each round of docket's loop, so that a loop that is stuck shows.
+        """
         self.asked_at = time.monotonic()
-        return self._places
+        return self._places - len(self._under_way)
 
     @concurrency.setter
     def concurrency(self, places: int) -> None:
@@ -190,7 +198,7 @@ class TurnTaker(Worker):
 
     @property
     def takes(self) -> bool:
-        """Whether turns are delivered here; not while docket waits, after an error, for those that are under way."""
+        """Whether turns are delivered here; not while docket connects again after an error."""
         session = self._processing_session
         return session is not None and not session.stopping.is_set()
 
@@ -199,10 +207,14 @@ class TurnTaker(Worker):
         self._places = 0
 
     async def end(self) -> None:
-        """Stop; turns still under way are waited for."""
+        """Stop, and cancel the turns that are under way."""
+        self._ended = True
+        for turn in self._under_way:
+            turn.cancel()
         if self._running is not None:
             self._running.cancel()
-            await asyncio.wait({self._running})
+        if ending := {*self._under_way, *([] if self._running is None else [self._running])}:
+            await asyncio.wait(ending)
 
     async def _take_turns(self) -> None:
         async with self:
@@ -213,9 +225,16 @@ class TurnTaker(Worker):
         del session
         execution._acked = True  # by `take`, or not at all; docket would write a record to see to it
         assert execution.message_id is not None  # noqa: S101 - docket says so of what it has from a stream
+        if self._ended:
+            return
+        turn = asyncio.create_task(self._use((execution.message_id, execution.key)), name="weaver turn")
+        self._under_way.add(turn)
+        turn.add_done_callback(self._under_way.discard)
+
+    async def _use(self, turn: Turn) -> None:
         try:
-            await self._take((execution.message_id, execution.key))
-        except Exception as error:  # noqa: BLE001 - an error would end docket's loop, and with it the worker
+            await self._take(turn)
+        except Exception as error:  # noqa: BLE001 - nobody awaits it: what is wrong with one turn is to be seen
             log_error("a worker's turn failed", exception=error)
 
     async def _handle_cancellation(self, message: Any) -> None:

@@ -142,8 +142,6 @@ class TaskWorker:
     async def _end_turns(self) -> None:
         if self._beating is not None:
             self._beating.cancel()
-        for turn in list(self._turns_taken):
-            turn.cancel()
         await self._taker.end()
 
     async def _all_ended(self, seconds: float) -> None:

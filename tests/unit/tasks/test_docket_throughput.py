@@ -83,7 +83,7 @@ async def test_turns_are_used_up_with_the_tasks(engines: Engines, redis_server: 
 async def test_a_place_does_not_go_on_while_docket_waits_to_connect_again(
     engines: Engines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """docket waits for what runs; a place that never ended would keep it from hearing of turns and cancellations."""
+    """Cancellations aren't heard of meanwhile, and nothing says yet that Redis stays."""
     monkeypatch.setattr(TurnTaker, "takes", property(lambda _taker: False))
     asked: list[bool] = []
     engine = engines(echo, concurrency=1)
@@ -100,6 +100,30 @@ async def test_a_place_does_not_go_on_while_docket_waits_to_connect_again(
     for task in tasks:
         assert (await engine.result(task.id, timeout_seconds=PATIENCE)).state == "succeeded"
     assert asked == [False] * 3
+
+
+async def test_after_a_lost_connection_others_are_taken_beside_a_long_task(
+    engines: Engines, redis_server: RedisServer
+) -> None:
+    async def long_or_short(context: TaskContext) -> TaskOutcome:
+        return await (forever if context.record.input == "long" else echo)(context)
+
+    gateway, engine = engines(), engines(long_or_short, concurrency=2)
+    await gateway.start()
+    await engine.start()
+    long = await gateway.submit(wanted("long"))
+
+    async def runs() -> bool:
+        return (await gateway.status(long.id)).state == "running"
+
+    await until(runs)
+    redis_server.ask(b"CLIENT", b"KILL", b"TYPE", b"normal")
+    for _ in range(3):  # beside it is one place
+        short = await gateway.submit(wanted("short"))
+        assert (await gateway.result(short.id, timeout_seconds=PATIENCE)).state == "succeeded"
+    assert await runs()
+    stopped = await gateway.cancel(long.id)
+    assert (stopped.state, stopped.attempts) == ("cancelled", 1)
 
 
 async def test_a_cancellation_that_is_heard_of_before_the_task_is_not_lost(
