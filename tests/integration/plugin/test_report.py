@@ -8,12 +8,13 @@ from tests.integration.plugin.conftest import Run
 
 AT = """
     tracer = trace.get_tracer("x")
+    BEGAN = 1_000_000_000  # not 0, which Logfire, where another test has configured it, takes for no time at all
 
     def at(name, start, end, parent=None, **attributes):
         context = trace.set_span_in_context(parent) if parent else None
-        span = tracer.start_span(name, context, start_time=start * 1_000_000, attributes=attributes)
+        span = tracer.start_span(name, context, start_time=BEGAN + start * 1_000_000, attributes=attributes)
         if end is not None:
-            span.end(end * 1_000_000)
+            span.end(BEGAN + end * 1_000_000)
         return span
 """
 
@@ -27,8 +28,8 @@ def test_the_trace_of_a_failed_test_whatever_it_failed_of(run_here: Run) -> None
         at("charge", 10, 30, root)
         bad = at("notify", 30, None, root)
         bad.set_status(trace.StatusCode.ERROR, "SMTP refused")
-        bad.end(52_000_000)
-        root.end(60_000_000)
+        bad.end(BEGAN + 52_000_000)
+        root.end(BEGAN + 60_000_000)
         assert 1 == 2
     """
     )
@@ -237,7 +238,7 @@ REFUND = (
     def test_it(spans):
         root = at("POST /refund", 0, None)
         at("charge", 10, 30, root, order=7)
-        root.end(60_000_000)
+        root.end(BEGAN + 60_000_000)
         at("audit", 70, 80)
         {body}
 """
