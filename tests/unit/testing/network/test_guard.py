@@ -146,6 +146,7 @@ def test_a_proxy_on_this_machine_is_no_way_out(
 ) -> None:
     for name in ("http_proxy", "https_proxy"):
         monkeypatch.setenv(name, PROXY)
+    monkeypatch.setattr(urllib.request, "_opener", None)  # it is made once, with the proxies of that time
     for scheme in ("http", "https"):
         with pytest.raises(error):
             client(f"{scheme}://api.example.com/v1") if client is not _urllib3 else urllib3.ProxyManager(
