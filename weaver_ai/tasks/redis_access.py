@@ -18,7 +18,7 @@ from weaver_ai.tasks.payloads import IDEMPOTENCY_SECONDS
 from weaver_ai.tasks.redis_batch import RedisBatches
 from weaver_ai.tasks.redis_trouble import trouble
 
-__all__ = ["RedisAccess", "ms", "unavailable", "us"]
+__all__ = ["RedisAccess", "ms", "or_unavailable", "unavailable", "us"]
 
 
 _REPLY_SECONDS: Final = 5.0
@@ -62,7 +62,7 @@ class RedisAccess:
         Raises:
             EngineUnavailable: Redis can't be reached, doesn't answer in time, or refuses.
         """
-        with _unavailable():
+        with or_unavailable():
             async with asyncio.timeout(_REPLY_SECONDS):
                 return await self._batches.script(script, self.prefix, self._max_events, *arguments)
 
@@ -72,7 +72,7 @@ class RedisAccess:
         Raises:
             EngineUnavailable: Redis can't be reached, doesn't answer in time, or refuses.
         """
-        with _unavailable():
+        with or_unavailable():
             async with asyncio.timeout(_REPLY_SECONDS):
                 return await self._batches.command(*command)
 
@@ -84,7 +84,7 @@ class RedisAccess:
         """
         if not trace.get_current_span().is_recording():
             return await self.script(script, *arguments)
-        with _unavailable():
+        with or_unavailable():
             async with asyncio.timeout(_REPLY_SECONDS), self._docket.redis() as redis:
                 client: Any = redis
                 if (known := self._scripts.get(script)) is None:
@@ -97,13 +97,14 @@ class RedisAccess:
         Raises:
             EngineUnavailable: Redis can't be reached, doesn't answer in time, or refuses.
         """
-        with _unavailable(), suppress_instrumentation():
+        with or_unavailable(), suppress_instrumentation():
             async with asyncio.timeout(_REPLY_SECONDS), self._docket.redis() as redis:
                 return await ask(redis)
 
 
 @contextmanager
-def _unavailable() -> Iterator[None]:
+def or_unavailable() -> Iterator[None]:
+    """Around what needs Redis: what redis-py and sockets raise becomes EngineUnavailable."""
     try:
         yield
     except (RedisError, OSError, TimeoutError) as error:

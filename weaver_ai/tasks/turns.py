@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Self
 from uuid import uuid4
@@ -18,9 +18,9 @@ from uuid import uuid4
 from docket import Docket, Execution, Worker
 from docket.execution import schedule_many
 from opentelemetry.instrumentation.utils import suppress_instrumentation
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ResponseError
 
-from weaver_ai.tasks.redis_access import unavailable
+from weaver_ai.tasks.redis_access import or_unavailable
 from weaver_ai.tasks.redis_attempts import Turn
 from weaver_ai.tasks.redis_pool import RedisPool
 from weaver_ai.tasks.redis_prelude import TURN
@@ -71,7 +71,7 @@ class Turns:
         Raises:
             EngineUnavailable: Redis can't be reached.
         """
-        with _unavailable():
+        with or_unavailable():
             async with asyncio.timeout(_REPLY_SECONDS):
                 for group in groups:
                     await _turn(await self._of(group), ticket, delay).schedule()
@@ -82,7 +82,7 @@ class Turns:
 
     async def untaken(self) -> int:
         """How many turns of this group wait to be taken."""
-        with _unavailable(), suppress_instrumentation():
+        with or_unavailable(), suppress_instrumentation():
             async with asyncio.timeout(_REPLY_SECONDS), self.docket.redis() as redis:
                 try:
                     pending = await redis.xpending(self.docket.stream_key, self.docket.worker_group_name)
@@ -97,19 +97,19 @@ class Turns:
 
     async def forget(self, group: str) -> None:
         """Remove the turns of a group whose workers are gone; should they come back, they add what they miss."""
-        with _unavailable(), suppress_instrumentation():
+        with or_unavailable(), suppress_instrumentation():
             async with asyncio.timeout(_REPLY_SECONDS):
                 await (await self._of(group)).clear()
 
     async def withdraw(self, ticket: str, groups: Iterable[str]) -> None:
         """Remove a turn that waits for its time."""
-        with _unavailable(), suppress_instrumentation():
+        with or_unavailable(), suppress_instrumentation():
             async with asyncio.timeout(_REPLY_SECONDS):
                 for group in groups:
                     await (await self._of(group)).cancel(ticket)
 
     async def _add_many(self, tickets: Sequence[str]) -> None:
-        with _unavailable(), suppress_instrumentation():
+        with or_unavailable(), suppress_instrumentation():
             async with asyncio.timeout(_REPLY_SECONDS), self.docket.redis() as redis:
                 await schedule_many(redis, [_turn(self.docket, ticket) for ticket in tickets], replace=False)
 
@@ -240,11 +240,3 @@ class TurnTaker(Worker):
     async def _handle_cancellation(self, message: Any) -> None:
         """In place of docket's, which knows turns and not the tasks that run in them."""
         self._interrupt(message["data"].decode())
-
-
-@contextmanager
-def _unavailable() -> Iterator[None]:
-    try:
-        yield
-    except (RedisError, OSError, TimeoutError) as error:
-        raise unavailable(error) from error
