@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import random
+from typing import Final
 from uuid import uuid4
 
 from pydantic import JsonValue
@@ -39,6 +40,8 @@ from weaver_ai.tasks.schedule import DEADLINE_EXCEEDED, Times, accepted, retry_o
 from weaver_ai.tasks.steps import StepLog
 
 __all__ = ["EmbeddedEngine"]
+
+_TIMER_GRAIN: Final = 0.001  # seconds; a timer of uvloop may be so much early, and a task must not be
 
 
 class EmbeddedEngine:
@@ -224,7 +227,7 @@ class EmbeddedEngine:
 
     def _schedule(self, entry: Entry, seconds: float) -> None:
         self._scheduled[entry.record.id] = entry
-        entry.due = asyncio.get_running_loop().call_later(seconds, self._due, entry)
+        entry.due = asyncio.get_running_loop().call_later(seconds + _TIMER_GRAIN, self._due, entry)
 
     def _due(self, entry: Entry) -> None:
         del self._scheduled[entry.record.id]
