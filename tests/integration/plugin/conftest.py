@@ -48,6 +48,8 @@ def run_here(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
 def _runner(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, start: Callable[..., pytest.RunResult]) -> Run:
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    for name in ("CI", "BUILD_NUMBER"):  # where pytest prints more
+        monkeypatch.delenv(name, raising=False)
 
     def run_file(source: str, *arguments: str, plugins: Sequence[str] = ()) -> pytest.RunResult:
         pytester.makepyfile(test_it=HEAD + textwrap.dedent(source))

@@ -267,6 +267,37 @@ def test_of_a_message_about_one_trace_the_others_are_left_to_the_section(run_her
 
 
 @pytest.mark.parametrize(
+    ("body", "summary"),
+    [
+        (
+            'spans.one("charge", {"order": 8})',
+            "FAILED test_it.py::test_it - ExpectationFailed: spans.one('charge', {'order': 8}): none of 3 spans matches",
+        ),
+        (
+            'at("poll", 90, None)',
+            "ERROR *::test_it - Failed: test_it.py::test_it passed, but its trace broke an invariant:",
+        ),
+    ],
+    ids=["expectation", "invariant"],
+)
+@pytest.mark.parametrize("variable", ["CI", "BUILD_NUMBER"])
+def test_where_ci_is_set_the_summary_has_the_first_line(
+    run_here: Run, monkeypatch: pytest.MonkeyPatch, variable: str, body: str, summary: str
+) -> None:
+    monkeypatch.setenv(variable, "true")
+    result = run_here(REFUND.format(body=body))
+    result.stdout.fnmatch_lines(["=* short test summary info *=", summary, "=* 1 *"], consecutive=True)
+
+
+def test_where_ci_is_set_a_failure_of_the_users_own_is_as_pytest_has_it(
+    run_here: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CI", "true")
+    result = run_here(REFUND.format(body='pytest.fail("the first line\\nand more")'))
+    result.stdout.fnmatch_lines(["FAILED test_it.py::test_it - Failed: the first line", "and more"], consecutive=True)
+
+
+@pytest.mark.parametrize(
     "body",
     [
         "assert spans.count() == 4",  # short: the tree stands in the section

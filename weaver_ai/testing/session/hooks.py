@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Self, final
+from typing import NoReturn, Self, final
 
 import pytest
 
+from weaver_ai.testing.asserting.explain import ExpectationFailed
 from weaver_ai.testing.capture.capture import Capture
 from weaver_ai.testing.capture.origin import BODY
 from weaver_ai.testing.session.terminal import styles_for
@@ -41,6 +42,7 @@ class TracedSession:
         self.test: TracedTest | None = None
         self.problem = ""
         self._asking: set[str] = set()
+        self._failure: BaseException | None = None  # the last that is of this plugin's own
         self._styles = styles_for(config)
         self._wishes = Wishes.of(config)
 
@@ -94,7 +96,7 @@ class TracedSession:
         try:
             yield
             if self.test and (forgotten := self.test.promises.forgotten()):
-                pytest.fail("\n".join(forgotten), pytrace=False)
+                self._fail("\n".join(forgotten))
         finally:
             if undo:
                 undo()
@@ -109,7 +111,7 @@ class TracedSession:
                 if self.test is not None:
                     self.test.close()
             if self.test is not None and (message := self.test.verdict()):
-                pytest.fail(message, pytrace=False)
+                self._fail(message)
         finally:
             self.capture.end()
         return result
@@ -125,4 +127,17 @@ class TracedSession:
             if report.failed:
                 failed = call.excinfo.value if call.excinfo else None
                 report.sections.extend(self.test.sections(failed))
+                if failed is not None and (failed is self._failure or isinstance(failed, ExpectationFailed)):
+                    _summarize(report)
         return report
+
+    def _fail(self, message: str) -> NoReturn:
+        self._failure = pytest.fail.Exception(message, pytrace=False)
+        raise self._failure
+
+
+def _summarize(report: pytest.TestReport) -> None:
+    """Leave the short test summary the message's first line: where `CI` is set, pytest repeats all of it there."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    if crash is not None:
+        crash.message = crash.message.partition("\n")[0]
