@@ -271,7 +271,7 @@ def test_of_a_message_about_one_trace_the_others_are_left_to_the_section(run_her
     [
         (
             'spans.one("charge", {"order": 8})',
-            "FAILED test_it.py::test_it - ExpectationFailed: spans.one('charge', {'order': 8}): none of 3 spans matches",
+            "FAILED *::test_it - ExpectationFailed: spans.one('charge', {'order': 8}): none of 3 spans matches",
         ),
         (
             'at("poll", 90, None)',
