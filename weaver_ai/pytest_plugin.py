@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from weaver_ai.testing.faults.plan import Fault
     from weaver_ai.testing.faults.session import Faults
     from weaver_ai.testing.invariants import Invariants
-    from weaver_ai.testing.logs import Logs
-    from weaver_ai.testing.metrics import Metrics
     from weaver_ai.testing.otlp import Otlp
     from weaver_ai.testing.processes.cluster import Cluster
+    from weaver_ai.testing.signals.logs import Logs
+    from weaver_ai.testing.signals.metrics import Metrics
     from weaver_ai.testing.spans import Spans
 
 __all__ = [

@@ -6,8 +6,7 @@ import pytest
 from fastapi.testclient import TestClient
 from shop.app import Order, app, reserve, tracer
 
-from weaver_ai.testing import Spans, event, span, tree
-from weaver_ai.testing.metrics import Metrics
+from weaver_ai.testing import Metrics, Spans, event, span, tree
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.integration.gateway.conftest import Served
-from weaver_ai.testing import Spans
-from weaver_ai.testing.logs import Logs
+from weaver_ai.testing import Logs, Spans
 
 STREAM = {"accept": "text/event-stream"}
 

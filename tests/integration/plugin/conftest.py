@@ -13,9 +13,6 @@ import opentelemetry.sdk.trace.export
 import opentelemetry.sdk.trace.export.in_memory_span_exporter  # noqa: F401
 import pytest
 
-import weaver_ai.testing.metrics
-import weaver_ai.testing.session.hooks  # noqa: F401 # as OpenTelemetry: a run here would drop it after its first import
-
 HEAD = """
 import asyncio, threading
 import pytest

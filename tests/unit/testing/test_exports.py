@@ -16,7 +16,7 @@ def heavy():
 
 assert heavy() == [], heavy()
 import weaver_ai.testing
-assert weaver_ai.testing.Logs.__module__ == "weaver_ai.testing.logs"
+assert weaver_ai.testing.Logs.__module__ == "weaver_ai.testing.signals.logs"
 assert heavy() == [], heavy()
 from weaver_ai.testing import Metrics
 assert heavy() == ["opentelemetry"], heavy()

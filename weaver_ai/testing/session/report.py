@@ -9,7 +9,7 @@ from weaver_ai.spans.tree import Forest, Key, key_of
 from weaver_ai.spans.values import clip
 from weaver_ai.testing.capture.recording import Recording
 from weaver_ai.testing.capture.remote import explain_orphan
-from weaver_ai.testing.logs import lines_of
+from weaver_ai.testing.signals.logs import lines_of
 
 __all__ = ["log_lines", "trace_lines"]
 

@@ -15,14 +15,14 @@ from weaver_ai.testing.asserting.explain import ExpectationFailed
 from weaver_ai.testing.asserting.promises import Promises
 from weaver_ai.testing.capture.capture import Capture
 from weaver_ai.testing.invariants import CHECKS, Invariants, explain, settle, violations
-from weaver_ai.testing.logs import Logs
 from weaver_ai.testing.session.context import ContextGuard
 from weaver_ai.testing.session.report import log_lines, trace_lines
 from weaver_ai.testing.session.terminal import Styles
+from weaver_ai.testing.signals.logs import Logs
 from weaver_ai.testing.spans import Spans
 
 if TYPE_CHECKING:
-    from weaver_ai.testing.metrics import Metrics
+    from weaver_ai.testing.signals.metrics import Metrics
 
 __all__ = ["Section", "TracedTest", "Wishes"]
 
@@ -101,7 +101,7 @@ class TracedTest:
     @cached_property
     def metrics(self) -> Metrics:
         self._capture.add("metrics")
-        from weaver_ai.testing.metrics import Metrics  # noqa: PLC0415 # loads the SDK's metrics
+        from weaver_ai.testing.signals.metrics import Metrics  # noqa: PLC0415 # loads the SDK's metrics
 
         return Metrics(self.recording, promises=self.promises)
 

@@ -13,7 +13,7 @@ from weaver_ai.spans.tree import Forest
 from weaver_ai.spans.values import MISSING
 from weaver_ai.testing.asserting.keywords import known, one_of
 from weaver_ai.testing.asserting.match import Expected, Identified, What, target_of
-from weaver_ai.testing.asserting.signal_patterns import (
+from weaver_ai.testing.signals.patterns import (
     Condition,
     InSpan,
     Pattern,

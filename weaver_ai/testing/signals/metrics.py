@@ -16,10 +16,10 @@ from weaver_ai.spans.tree import Forest
 from weaver_ai.spans.values import show
 from weaver_ai.testing.asserting.match import Expected, target_of
 from weaver_ai.testing.asserting.promises import Promise, Promises
-from weaver_ai.testing.asserting.signal_patterns import Text
-from weaver_ai.testing.asserting.signals import Eventually, Signal, Waiting
 from weaver_ai.testing.capture.metric_taps import Measurement, observe
-from weaver_ai.testing.metrics_asked import Kind, Metric, MetricPattern, Question, Value, metric, pattern_of
+from weaver_ai.testing.signals.metric_patterns import Kind, Metric, MetricPattern, Question, Value, metric, pattern_of
+from weaver_ai.testing.signals.patterns import Text
+from weaver_ai.testing.signals.signal import Eventually, Signal, Waiting
 
 if TYPE_CHECKING:
     from weaver_ai.receiver.metrics import DataPoint

@@ -11,14 +11,14 @@ from weaver_ai.spans import Scope
 from weaver_ai.spans.query import SpanPattern
 from weaver_ai.testing.asserting.keywords import known, one_of
 from weaver_ai.testing.asserting.match import Expected, Identified, What
-from weaver_ai.testing.asserting.signal_patterns import (
+from weaver_ai.testing.signals.patterns import (
     Condition,
     Pattern,
     Text,
     conditions_on_attributes,
     text,
 )
-from weaver_ai.testing.asserting.signal_patterns import Value as Equal
+from weaver_ai.testing.signals.patterns import Value as Equal
 
 __all__ = ["Conditions", "Kind", "Metric", "MetricPattern", "Question", "Value", "metric", "pattern_of"]
 

@@ -9,9 +9,9 @@ from typing import Generic, Self, TypeVar
 from weaver_ai.spans.values import clip
 from weaver_ai.testing.asserting.explain import ExpectationFailed
 from weaver_ai.testing.asserting.promises import Promise, Promises
-from weaver_ai.testing.asserting.signal_patterns import Asked, arguments
 from weaver_ai.testing.asserting.source import Subscribe
 from weaver_ai.testing.asserting.wish import Wish, await_for, block_for
+from weaver_ai.testing.signals.patterns import Asked, arguments
 
 __all__ = ["Eventually", "Signal", "Waiting"]
 

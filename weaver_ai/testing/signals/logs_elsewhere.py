@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from weaver_ai.spans import Span
 from weaver_ai.spans.values import show
-from weaver_ai.testing.asserting.signal_patterns import Asked
-from weaver_ai.testing.logs_asked import Log
+from weaver_ai.testing.signals.log_patterns import Log
+from weaver_ai.testing.signals.patterns import Asked
 
 if TYPE_CHECKING:
     from weaver_ai.testing.capture.recording import Recording

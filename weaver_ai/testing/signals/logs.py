@@ -12,10 +12,10 @@ from weaver_ai.spans.tree import Forest
 from weaver_ai.spans.values import clip, show
 from weaver_ai.testing.asserting.match import Expected
 from weaver_ai.testing.asserting.promises import Promise, Promises
-from weaver_ai.testing.asserting.signal_patterns import Asked, Text
-from weaver_ai.testing.asserting.signals import Eventually, Signal, Waiting
-from weaver_ai.testing.logs_asked import Conditions, Log, LogPattern, Severity, log, pattern_of, severity_of
-from weaver_ai.testing.logs_elsewhere import elsewhere
+from weaver_ai.testing.signals.log_patterns import Conditions, Log, LogPattern, Severity, log, pattern_of, severity_of
+from weaver_ai.testing.signals.logs_elsewhere import elsewhere
+from weaver_ai.testing.signals.patterns import Asked, Text
+from weaver_ai.testing.signals.signal import Eventually, Signal, Waiting
 
 if TYPE_CHECKING:
     from opentelemetry.sdk._logs import ReadWriteLogRecord

@@ -20,8 +20,8 @@ from weaver_ai.receiver.delivery import Delivery
 from weaver_ai.testing import ExpectationFailed, Spans
 from weaver_ai.testing.capture.origin import Origin
 from weaver_ai.testing.capture.recording import Recording
-from weaver_ai.testing.logs import Logs
-from weaver_ai.testing.metrics import Metrics
+from weaver_ai.testing.signals.logs import Logs
+from weaver_ai.testing.signals.metrics import Metrics
 
 LONG = 20.0  # a wait that isn't woken fails the test's own limit on time
 
