@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from pydantic import SecretStr
-from pydantic_ai.exceptions import ModelAPIError, UserError
+from pydantic_ai.exceptions import FallbackExceptionGroup, ModelAPIError, UserError
 from pydantic_ai.models import Model, infer_model, parse_model_id
 from pydantic_ai.models.fallback import FallbackModel
 from pydantic_ai.models.wrapper import WrapperModel
@@ -312,8 +312,11 @@ def leaves(model: Model) -> tuple[Model, ...]:
 
 
 def _falls_back(error: Exception) -> bool:
-    """As pydantic-ai's own rule; it asks right before it makes the span of the model that failed."""
-    if not isinstance(error, ModelAPIError):
+    """As pydantic-ai's own rule, and when all of a chain inside of this one failed, which is none to pydantic-ai.
+
+    It is asked right before the span of the model that failed is made.
+    """
+    if not isinstance(error, ModelAPIError | FallbackExceptionGroup):
         return False
     note_failed_attempt(failure_of(error, name="", kind="agent", providers={}).code)
     return True

@@ -29,6 +29,7 @@ _SECONDS: Final = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 1
 _OPERATION: Final = "gen_ai.operation.name"
 _PROVIDER: Final = "gen_ai.provider.name"
 _MODEL: Final = "gen_ai.request.model"
+_ANSWERED: Final = "gen_ai.response.model"
 _CHAT: Final = "chat"
 _CHAIN: Final = "fallback:"
 _MAX_CHAINS: Final = 10_000
@@ -36,7 +37,7 @@ _DURATION_LABELS: Final = (
     _OPERATION,
     _PROVIDER,
     _MODEL,
-    "gen_ai.response.model",
+    _ANSWERED,
     "server.address",
     "server.port",
 )
@@ -69,6 +70,8 @@ class GenAIMetrics(SpanProcessor):
 
     pydantic-ai measures tokens and cost itself, but no durations. Of a fallback chain each model that was tried is an
     operation of its own: the failed ones have spans below the chain's, which bears the name of the model that answered.
+    pydantic-ai makes no spans for the failed ones of a chain inside of a chain: they are counted only where all of them
+    failed, as one operation with the names of all.
     """
 
     def __init__(self, meter_provider: MeterProvider) -> None:
@@ -94,8 +97,10 @@ class GenAIMetrics(SpanProcessor):
             return
         tried, since = self._failed.of(span)
         labels = _labels(attributes)
-        if str(labels.get(_MODEL, "")).startswith(_CHAIN) and not _name_member(labels, tried):
-            return  # every model of the chain failed, and each has been counted
+        if str(chain := labels.get(_MODEL, "")).startswith(_CHAIN):
+            if tried >= len(_members(chain)):
+                return  # every model of the chain failed, and each has been counted
+            _name_member(labels, _place(span, labels, tried))
         self._record(span, since, labels)
 
     def _record(self, span: ReadableSpan, since: int | None, labels: dict[str, Any]) -> None:
@@ -116,7 +121,8 @@ class _FailedAttempts:
             return
         with self._lock:
             tried, last = self._ended.pop(attempt.parent.span_id, (0, 0))
-            self._ended[attempt.parent.span_id] = (tried + 1, max(last, attempt.end_time or 0))
+            failed = len(_members((attempt.attributes or {}).get(_MODEL, "")))
+            self._ended[attempt.parent.span_id] = (tried + failed, max(last, attempt.end_time or 0))
             if len(self._ended) > _MAX_CHAINS:  # of spans that were never ended
                 self._ended.pop(next(iter(self._ended)))
 
@@ -134,17 +140,31 @@ def _labels(attributes: Mapping[str, Any]) -> dict[str, Any]:
     return {key: attributes[key] for key in _DURATION_LABELS if key in attributes}
 
 
-def _name_member(labels: dict[str, Any], tried: int) -> bool:
-    """Give the labels of a chain that broke off the names of the model that it was at; False if there is none."""
-    for key in (_PROVIDER, _MODEL):
-        members = str(labels.get(key, "")).removeprefix(_CHAIN).split(",")
-        if tried >= len(members):
-            return False
-        labels[key] = members[tried]
-    if tried > 0:  # the chain's address is its first model's
+def _members(named: object) -> list[str]:
+    """The models, or providers, of a chain, those of chains inside of it among them; what is no chain, itself."""
+    return str(named).replace(_CHAIN, "").split(",")
+
+
+def _place(span: ReadableSpan, labels: Mapping[str, Any], tried: int) -> int | None:
+    """Which of the chain's models the operation was at, None where that can't be told.
+
+    A chain inside of it that answers, or breaks off, leaves only its own models' names.
+    """
+    if (answered := labels.get(_ANSWERED)) is not None:
+        named = [(len(member), place) for place, member in enumerate(_members(labels[_MODEL])) if member in answered]
+        return max(named)[1] if named else None
+    return tried if span.name.endswith(f" {labels[_MODEL]}") else None
+
+
+def _name_member(labels: dict[str, Any], place: int | None) -> None:
+    """Give the labels of a chain the names of one of its models."""
+    if place is not None:
+        for key in (_PROVIDER, _MODEL):
+            members = _members(labels.get(key, ""))
+            labels[key] = members[min(place, len(members) - 1)]
+    if place != 0:  # the chain's address is its first model's
         labels.pop("server.address", None)
         labels.pop("server.port", None)
-    return True
 
 
 def _error_type(span: ReadableSpan) -> str:

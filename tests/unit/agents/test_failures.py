@@ -24,6 +24,9 @@ from pydantic_ai.exceptions import (
 )
 from pydantic_ai.exceptions import RunCancelled as AgentRunCancelled
 from pydantic_ai.messages import ModelRequest, UserPromptPart
+from pydantic_ai.models.fallback import FallbackModel
+from pydantic_ai.models.openai import OpenAIChatModel
+from pydantic_ai.providers.openai import OpenAIProvider
 
 from tests.fixtures.provider_answers import Answer, Hangs, Malformed, Reset, Status, Truncated, tool_call
 from tests.fixtures.provider_server import ClosedPort, ProviderServer, Vendor
@@ -383,6 +386,21 @@ async def test_a_fallback_goes_on_at_once_and_the_group_is_one_failure(provider_
     assert failed.value.retry_after == 20.0
     assert isinstance(failed.value.__cause__, FallbackExceptionGroup)
     assert (len(provider_server.openai.requests), len(provider_server.anthropic.requests)) == (2, 2)
+
+
+async def test_a_fallback_goes_on_when_all_of_the_agent_s_own_chain_failed(provider_server: ProviderServer) -> None:
+    weaver = Weaver("test")
+    provider = OpenAIProvider(base_url=provider_server.openai.base_url, api_key=KEY)
+    first, second = (OpenAIChatModel(name, provider=provider) for name in ("first", "second"))
+    own = FallbackModel(first, second)
+    weaver.agent(Agent(own, name="a"), fallback=[MODELS[2]])
+    runner = Runner(weaver, settings(provider_server.openai.base_url, provider_server.anthropic.base_url))
+    provider_server.openai.always(Status(503))
+    provider_server.anthropic.always("good")
+    result = await runner.run(weaver.find("a"), "hello")
+    await runner.aclose()
+    assert (result.text, result.provider) == ("good", "anthropic")
+    assert [request.body["model"] for request in provider_server.openai.requests] == ["first", "second"]
 
 
 async def test_a_fallback_goes_on_after_an_unreadable_answer(provider_server: ProviderServer) -> None:

@@ -10,8 +10,9 @@ from typing import Any, TypeAlias
 import pytest
 from opentelemetry.trace import SpanKind, StatusCode, set_span_in_context
 from pydantic_ai import Agent
-from pydantic_ai.exceptions import ModelHTTPError
+from pydantic_ai.exceptions import FallbackExceptionGroup, ModelHTTPError
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
+from pydantic_ai.models import Model
 from pydantic_ai.models.fallback import FallbackModel
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 
@@ -21,6 +22,7 @@ from weaver_ai.telemetry.processors import ATTEMPT
 
 Answer: TypeAlias = Callable[[list[ModelMessage], AgentInfo], Any]
 HTTP_ERROR = "pydantic_ai.exceptions.ModelHTTPError"
+GROUP = "pydantic_ai.exceptions.FallbackExceptionGroup"
 SECOND = 1_000_000_000
 
 
@@ -61,7 +63,8 @@ def counted(captured: Captured) -> dict[tuple[str, str], float]:
     for line in captured.metrics():
         if line.startswith("gen_ai_client_operation_duration_seconds_count{"):
             labels = dict(re.findall(r'(\w+)="([^"]*)"', line))
-            assert (labels["gen_ai_operation_name"], labels["gen_ai_provider_name"]) == ("chat", "function")
+            assert labels["gen_ai_operation_name"] == "chat"
+            assert set(re.sub("fallback:", "", labels["gen_ai_provider_name"]).split(",")) == {"function"}
             counts[labels["gen_ai_request_model"], labels.get("error_type", "")] = float(line.rpartition(" ")[2])
     return counts
 
@@ -86,6 +89,41 @@ async def test_each_model_counts_for_itself(
         await Agent(chain(*answers)).run("hi")
     except (ExceptionGroup, LookupError):
         assert well not in answers or breaks in answers
+    assert counted(captured) == expected
+
+
+def named(name: str, answer: Answer) -> FunctionModel:
+    return FunctionModel(answer, model_name=name)
+
+
+def nested(*models: Model) -> FallbackModel:
+    first, *others = models
+    return FallbackModel(first, *others, fallback_on=(ModelHTTPError, FallbackExceptionGroup))
+
+
+A, B, C = named("down-a", down), named("down-b", down), named("well-c", well)
+BUG = named("bug-b", breaks)
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        (nested(A, nested(C, B)), {("down-a", HTTP_ERROR): 1, ("well-c", ""): 1}),
+        (nested(A, nested(B, C)), {("down-a", HTTP_ERROR): 1, ("well-c", ""): 1}),  # nothing tells of the second
+        (nested(nested(A, B), C), {("fallback:down-a,down-b", GROUP): 1, ("well-c", ""): 1}),
+        (nested(nested(A, B), BUG, C), {("fallback:down-a,down-b", GROUP): 1, ("bug-b", "LookupError"): 1}),
+        (nested(A, nested(B, A)), {("down-a", HTTP_ERROR): 1, ("fallback:down-b,down-a", GROUP): 1}),
+        (nested(A, nested(BUG, C)), {("down-a", HTTP_ERROR): 1, ("fallback:bug-b,well-c", "LookupError"): 1}),
+    ],
+)
+async def test_a_chain_inside_of_a_chain_never_counts_for_another_model(
+    captured: Captured, model: FallbackModel, expected: dict[Any, int]
+) -> None:
+    instrument_all()
+    try:
+        await Agent(model).run("hi")
+    except (ExceptionGroup, LookupError):
+        assert ("well-c", "") not in expected
     assert counted(captured) == expected
 
 
