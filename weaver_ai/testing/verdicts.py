@@ -7,10 +7,11 @@ from typing import Self, TypeAlias, final
 
 import pytest
 
+from weaver_ai.testing.plugins import of_session
+
 __all__ = ["Verdicts"]
 
 Take: TypeAlias = Callable[[], Iterable[str]]
-_NAME = "weaver-verdicts"
 
 
 @final
@@ -28,11 +29,7 @@ class Verdicts:
     @classmethod
     def of(cls, config: pytest.Config) -> Self:
         """The session's one; registered when it is first asked for."""
-        found = config.pluginmanager.get_plugin(_NAME)
-        if not isinstance(found, cls):
-            found = cls()
-            config.pluginmanager.register(found, _NAME)
-        return found
+        return of_session(config, "weaver-verdicts", cls)
 
     def watch(self, take: Take) -> Callable[[], None]:
         """Ask `take` for its texts, each given once; the last time is when the returned function is called."""

@@ -10,12 +10,12 @@ import pytest
 from weaver_ai.testing.faults.plan import Fault
 from weaver_ai.testing.faults.session import Faults
 from weaver_ai.testing.faults.spec import FaultSpec
+from weaver_ai.testing.plugins import of_session
 
 __all__ = ["FIXTURE", "FaultTests", "cross"]
 
 Lines: TypeAlias = Callable[[], Iterable[str]]
 FIXTURE: Final = "_weaver_fault"
-_NAME: Final = "weaver-faults"
 _ARMED: Final = pytest.StashKey[Fault]()
 
 
@@ -56,11 +56,7 @@ class FaultTests:
     @classmethod
     def of(cls, config: pytest.Config) -> Self:
         """The session's one."""
-        found = config.pluginmanager.get_plugin(_NAME)
-        if not isinstance(found, cls):
-            found = cls()
-            config.pluginmanager.register(found, _NAME)
-        return found
+        return of_session(config, "weaver-faults", cls)
 
     def tell(self, title: str, lines: Lines) -> Callable[[], None]:
         """Add a section to the report if the test fails, until the returned function is called."""

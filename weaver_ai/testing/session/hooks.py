@@ -10,12 +10,12 @@ import pytest
 from weaver_ai.testing.asserting.explain import ExpectationFailed
 from weaver_ai.testing.capture.capture import Capture
 from weaver_ai.testing.capture.origin import BODY
+from weaver_ai.testing.plugins import of_session
 from weaver_ai.testing.session.terminal import styles_for
 from weaver_ai.testing.session.traced import TracedTest, Wishes
 
 __all__ = ["TracedSession", "running"]
 
-_NAME = "weaver-traces"
 _sessions: list[TracedSession] = []
 
 
@@ -49,13 +49,14 @@ class TracedSession:
     @classmethod
     def of(cls, config: pytest.Config) -> Self:
         """The session's one; capturing begins when it is first asked for."""
-        found = config.pluginmanager.get_plugin(_NAME)
-        if not isinstance(found, cls):
-            found = cls(config)
-            found.capture.start()
-            _sessions.append(found)
-            config.pluginmanager.register(found, _NAME)
-        return found
+        return of_session(config, "weaver-traces", lambda: cls._started(config))
+
+    @classmethod
+    def _started(cls, config: pytest.Config) -> Self:
+        session = cls(config)
+        session.capture.start()
+        _sessions.append(session)
+        return session
 
     def expect(self, node_id: str) -> None:
         """This test will ask, so it records from its set-up on."""
