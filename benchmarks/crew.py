@@ -21,12 +21,12 @@ from docket import Docket, Worker
 from redis.asyncio import Redis
 
 from weaver_ai.tasks import TaskContext, TaskOutcome, TaskRequest
-from weaver_ai.tasks.docket_engine import DocketEngine
-from weaver_ai.tasks.redis_access import RedisAccess
-from weaver_ai.tasks.redis_answers import Heartbeat
-from weaver_ai.tasks.redis_attempts import RedisAttempts
-from weaver_ai.tasks.redis_pool import RedisPool
-from weaver_ai.tasks.serving import Serving
+from weaver_ai.tasks.redis.access import RedisAccess
+from weaver_ai.tasks.redis.answers import Heartbeat
+from weaver_ai.tasks.redis.attempts import RedisAttempts
+from weaver_ai.tasks.redis.engine import DocketEngine
+from weaver_ai.tasks.redis.pool import RedisPool
+from weaver_ai.tasks.redis.serving import Serving
 
 LEASE_SECONDS = 5.0
 CONCURRENCY = 16

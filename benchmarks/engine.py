@@ -27,7 +27,7 @@ from taskiq.api import run_receiver_task
 from taskiq_redis import RedisAsyncResultBackend, RedisStreamBroker
 
 from weaver_ai.tasks import EmbeddedEngine, Engine, TaskContext, TaskOutcome, TaskRequest
-from weaver_ai.tasks.docket_engine import DocketEngine
+from weaver_ai.tasks.redis.engine import DocketEngine
 from weaver_ai.testing.fakes.redis.real import RedisServer
 
 CONCURRENCY = 16

@@ -25,7 +25,7 @@ from table import publish
 from workers import emptied, fill
 
 from weaver_ai.tasks import TaskContext, TaskOutcome, TaskRequest
-from weaver_ai.tasks.docket_engine import DocketEngine
+from weaver_ai.tasks.redis.engine import DocketEngine
 from weaver_ai.testing.fakes.redis.real import RedisServer
 
 CONTESTANTS = ("docket engine", "docket alone")

@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from weaver_ai.tasks import EmbeddedEngine, Engine, TaskHandler
-from weaver_ai.tasks.docket_engine import DocketEngine
+from weaver_ai.tasks.redis.engine import DocketEngine
 from weaver_ai.tasks.retry import TaskPolicy
 
 EngineFactory: TypeAlias = Callable[..., AbstractAsyncContextManager[Engine]]

@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 
 from weaver_ai.cli.doctor import Finding
 from weaver_ai.tasks.choose import redis_pool, shown_redis
-from weaver_ai.tasks.redis_trouble import trouble
+from weaver_ai.tasks.redis.trouble import trouble
 
 if TYPE_CHECKING:
     from weaver_ai.settings import Settings

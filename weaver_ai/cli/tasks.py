@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from weaver_ai.tasks import TaskRecord
-    from weaver_ai.tasks.docket_engine import DocketEngine
-    from weaver_ai.tasks.redis_records import ListedState
+    from weaver_ai.tasks.redis.engine import DocketEngine
+    from weaver_ai.tasks.redis.records import ListedState
 
 __all__ = ["add_to"]
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from weaver_ai.agents import Runner, Weaver
     from weaver_ai.gateway.shutdown import Budget
     from weaver_ai.settings import Settings
-    from weaver_ai.tasks.docket_engine import DocketEngine
+    from weaver_ai.tasks.redis.engine import DocketEngine
     from weaver_ai.telemetry import Telemetry
 
 __all__ = ["add_to", "run"]

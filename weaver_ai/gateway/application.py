@@ -30,7 +30,7 @@ from weaver_ai.tasks.choose import redis_engine, redis_pool
 from weaver_ai.telemetry import Telemetry, configure_telemetry, fastapi_telemetry, instrument_all, log_info, log_warning
 
 if TYPE_CHECKING:
-    from weaver_ai.tasks.docket_engine import DocketEngine
+    from weaver_ai.tasks.redis.engine import DocketEngine
 
 __all__ = ["create_app"]
 

@@ -13,7 +13,7 @@ from weaver_ai.tasks import Engine
 from weaver_ai.telemetry import Telemetry
 
 if TYPE_CHECKING:
-    from weaver_ai.tasks.redis_pool import RedisPool
+    from weaver_ai.tasks.redis.pool import RedisPool
 
 __all__ = ["Check", "RedisCheck", "checks_of", "is_degraded", "providers_of", "survey"]
 

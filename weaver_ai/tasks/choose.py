@@ -12,8 +12,8 @@ from weaver_ai.tasks.engine import TaskHandler
 from weaver_ai.tasks.retry import TaskPolicy
 
 if TYPE_CHECKING:
-    from weaver_ai.tasks.docket_engine import DocketEngine
-    from weaver_ai.tasks.redis_pool import RedisPool
+    from weaver_ai.tasks.redis.engine import DocketEngine
+    from weaver_ai.tasks.redis.pool import RedisPool
 
 __all__ = ["redis_engine", "redis_pool", "shown_redis"]
 
@@ -34,7 +34,7 @@ def redis_engine(
         SettingsError: no Redis is set, or its URL can't be used.
     """
     _check(settings)
-    from weaver_ai.tasks.docket_engine import DocketEngine  # noqa: PLC0415 # an optional part
+    from weaver_ai.tasks.redis.engine import DocketEngine  # noqa: PLC0415 # an optional part
 
     return DocketEngine(
         _url(settings),
@@ -57,14 +57,14 @@ def redis_pool(settings: Settings) -> RedisPool:
         SettingsError: no Redis is set, or its URL can't be used.
     """
     _check(settings)
-    from weaver_ai.tasks.redis_pool import RedisPool  # noqa: PLC0415 # an optional part
+    from weaver_ai.tasks.redis.pool import RedisPool  # noqa: PLC0415 # an optional part
 
     return RedisPool(_url(settings))
 
 
 def shown_redis(settings: Settings) -> str:
     """The settings' Redis for people: without user, password and options."""
-    from weaver_ai.tasks.redis_address import RedisAddress  # noqa: PLC0415 # an optional part
+    from weaver_ai.tasks.redis.address import RedisAddress  # noqa: PLC0415 # an optional part
 
     return RedisAddress.parse(_url(settings)).shown
 

@@ -18,7 +18,7 @@ import trustme
 
 from tests.fixtures.gateway import free_port
 from weaver_ai.tasks import EngineHealth, TaskContext, TaskOutcome, TaskRecord, TaskRequest
-from weaver_ai.tasks.docket_engine import DocketEngine
+from weaver_ai.tasks.redis.engine import DocketEngine
 from weaver_ai.testing.fakes.redis.real import NOT_INSTALLED, RedisServer
 from weaver_ai.testing.fakes.redis.resp import Replies, pack
 

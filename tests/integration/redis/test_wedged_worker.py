@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from tests.fixtures.gateway import run_weaver
 from weaver_ai.tasks import EngineHealth, TaskContext, TaskOutcome, TaskRequest
-from weaver_ai.tasks.docket_engine import DocketEngine
+from weaver_ai.tasks.redis.engine import DocketEngine
 from weaver_ai.testing.fakes.redis.real import RedisServer
 
 LEASE = 0.5

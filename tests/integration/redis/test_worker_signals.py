@@ -12,7 +12,7 @@ import pytest
 
 from tests.fixtures.gateway import Gateway
 from weaver_ai.tasks import TaskRequest
-from weaver_ai.tasks.docket_engine import DocketEngine
+from weaver_ai.tasks.redis.engine import DocketEngine
 from weaver_ai.testing.fakes.redis.real import RedisServer
 
 GRACE = 90.0

@@ -12,7 +12,7 @@ import pytest
 from tests.integration.service.problem import assert_problem
 from tests.integration.under_fault.conftest import Gateway, Serve
 from tests.integration.under_fault.matrix import REDIS, RedisCase
-from weaver_ai.tasks import docket_engine
+from weaver_ai.tasks.redis import engine as redis_engine
 from weaver_ai.testing import Spans
 from weaver_ai.testing.fakes import Providers
 from weaver_ai.testing.fakes.redis import TestRedis
@@ -41,7 +41,7 @@ def fake_redis(request: pytest.FixtureRequest) -> Iterator[TestRedis]:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tasks are tried for a second before they are refused: several times, as in six."""
-    monkeypatch.setattr(docket_engine, "_OUTAGE_SECONDS", 1.0)
+    monkeypatch.setattr(redis_engine, "_OUTAGE_SECONDS", 1.0)
 
 
 def test_the_table_has_every_fault_of_the_vocabulary() -> None:

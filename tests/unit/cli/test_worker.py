@@ -15,7 +15,7 @@ from weaver_ai.errors import SettingsError
 from weaver_ai.gateway.shutdown import Budget
 from weaver_ai.settings import load_settings
 from weaver_ai.tasks import Retry, TaskError, TaskRecord
-from weaver_ai.tasks.docket_engine import DocketEngine
+from weaver_ai.tasks.redis.engine import DocketEngine
 from weaver_ai.telemetry.off_backend import OffTelemetry
 
 URL = "redis://me:hunter2@db:6379/0"

@@ -10,7 +10,7 @@ from weaver_ai.agents import ProviderStatus
 from weaver_ai.gateway.health import RedisCheck, _engine, _telemetry, is_degraded, providers_of, survey
 from weaver_ai.gateway.schemas import Component
 from weaver_ai.tasks import EngineHealth
-from weaver_ai.tasks.redis_pool import RedisPool
+from weaver_ai.tasks.redis.pool import RedisPool
 from weaver_ai.telemetry import ExporterHealth
 from weaver_ai.telemetry.off_backend import OffTelemetry
 from weaver_ai.testing.fakes.redis.real import RedisServer

@@ -10,11 +10,11 @@ import pytest
 from pydantic_core import from_json, to_json
 from redis.asyncio import Redis
 
-from tests.unit.tasks.conftest import Engines
+from tests.unit.tasks.redis.conftest import Engines
 from weaver_ai.errors import EngineUnavailable, QueueFull, TaskNotFound
 from weaver_ai.tasks import TaskContext, TaskError, TaskHandler, TaskOutcome, TaskRequest
-from weaver_ai.tasks.docket_engine import DocketEngine
 from weaver_ai.tasks.payloads import CANCELLED, IDEMPOTENCY_SECONDS
+from weaver_ai.tasks.redis.engine import DocketEngine
 from weaver_ai.testing.fakes.redis.real import RedisServer
 
 pytest_plugins = ["tests.fixtures.redis_server"]
@@ -133,7 +133,7 @@ async def test_a_lost_turn_is_made_up_for(engines: Engines, redis_server: RedisS
 async def test_a_task_whose_turn_could_not_be_added_is_accepted_all_the_same(
     engines: Engines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("weaver_ai.tasks.docket_engine._OUTAGE_SECONDS", 0.1)
+    monkeypatch.setattr("weaver_ai.tasks.redis.engine._OUTAGE_SECONDS", 0.1)
     gateway, worker = engines(), engines(echo)
     await gateway.start()
     async with dying(engines(forever)):  # a group that serves the task, and so would have its turn
@@ -307,7 +307,7 @@ async def test_before_its_start_it_takes_nothing() -> None:
 
 
 async def test_a_redis_that_is_not_there_is_waited_for_a_moment_and_then_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("weaver_ai.tasks.docket_engine._OUTAGE_SECONDS", 0.2)
+    monkeypatch.setattr("weaver_ai.tasks.redis.engine._OUTAGE_SECONDS", 0.2)
     engine = DocketEngine("redis://:a-password@127.0.0.1:1", echo)
     await engine.start()
     try:
@@ -367,7 +367,7 @@ async def test_a_redis_that_comes_late_is_used_without_a_restart() -> None:
 async def test_a_redis_that_takes_no_writes_is_told_until_it_takes_one(
     monkeypatch: pytest.MonkeyPatch, refusing: str, taking: str, reason: str
 ) -> None:
-    monkeypatch.setattr("weaver_ai.tasks.docket_engine._OUTAGE_SECONDS", 0.2)
+    monkeypatch.setattr("weaver_ai.tasks.redis.engine._OUTAGE_SECONDS", 0.2)
     server = RedisServer()
     server.start()
     engine = DocketEngine(server.url)

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from weaver_ai.tasks import TaskHandler
-from weaver_ai.tasks.docket_engine import DocketEngine
+from weaver_ai.tasks.redis.engine import DocketEngine
 from weaver_ai.testing.fakes.redis.real import RedisServer
 
 LEASE = 0.6

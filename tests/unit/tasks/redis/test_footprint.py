@@ -7,7 +7,7 @@ from uuid import uuid4
 from redis.asyncio import Redis
 
 from weaver_ai.tasks import TaskRequest
-from weaver_ai.tasks.docket_engine import DocketEngine
+from weaver_ai.tasks.redis.engine import DocketEngine
 from weaver_ai.testing.fakes.redis.real import RedisServer
 
 pytest_plugins = ["tests.fixtures.redis_server"]

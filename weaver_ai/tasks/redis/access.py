@@ -15,8 +15,8 @@ from redis.exceptions import RedisError
 
 from weaver_ai.errors import EngineUnavailable
 from weaver_ai.tasks.payloads import IDEMPOTENCY_SECONDS
-from weaver_ai.tasks.redis_batch import RedisBatches
-from weaver_ai.tasks.redis_trouble import trouble
+from weaver_ai.tasks.redis.batch import RedisBatches
+from weaver_ai.tasks.redis.trouble import trouble
 
 __all__ = ["RedisAccess", "ms", "or_unavailable", "unavailable", "us"]
 
@@ -56,7 +56,7 @@ class RedisAccess:
         return ms(self.ttl_seconds), ms(max(self.ttl_seconds, IDEMPOTENCY_SECONDS))
 
     async def script(self, script: str, *arguments: Any) -> Any:
-        """What a script of `redis_scripts` answers; in no trace, for what engines do among themselves is no work of a
+        """What a script of `scripts` answers; in no trace, for what engines do among themselves is no work of a
         request.
 
         Raises:

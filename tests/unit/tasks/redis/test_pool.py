@@ -14,8 +14,8 @@ from redis.exceptions import MaxConnectionsError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from weaver_ai.tasks import TaskContext, TaskOutcome, TaskRequest
-from weaver_ai.tasks.docket_engine import DocketEngine
-from weaver_ai.tasks.redis_pool import RedisPool
+from weaver_ai.tasks.redis.engine import DocketEngine
+from weaver_ai.tasks.redis.pool import RedisPool
 from weaver_ai.testing.fakes.redis.real import RedisServer
 
 pytest_plugins = ["tests.fixtures.redis_server"]

@@ -6,9 +6,9 @@ import pickle
 
 import pytest
 
-from tests.unit.tasks.conftest import Engines
-from tests.unit.tasks.test_docket_engine import dying, forever, wanted
-from weaver_ai.tasks.turns import TurnTaker
+from tests.unit.tasks.redis.conftest import Engines
+from tests.unit.tasks.redis.test_engine import dying, forever, wanted
+from weaver_ai.tasks.redis.turns import TurnTaker
 
 pytest_plugins = ["tests.fixtures.redis_server"]
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from weaver_ai.errors import EngineUnavailable
-from weaver_ai.tasks import outbox
-from weaver_ai.tasks.outbox import Event, Outbox
+from weaver_ai.tasks.redis import outbox
+from weaver_ai.tasks.redis.outbox import Event, Outbox
 
 
 class Server:

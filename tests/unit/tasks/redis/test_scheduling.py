@@ -7,12 +7,12 @@ from collections import Counter
 
 import pytest
 
-from tests.unit.tasks.conftest import Engines
-from tests.unit.tasks.test_docket_engine import PATIENCE, dying, echo, forever, until, wanted
+from tests.unit.tasks.redis.conftest import Engines
+from tests.unit.tasks.redis.test_engine import PATIENCE, dying, echo, forever, until, wanted
 from weaver_ai.errors import ProviderUnavailable
 from weaver_ai.tasks import Retry, TaskContext, TaskHandler, TaskOutcome, TaskPolicy, TaskRequest
-from weaver_ai.tasks.docket_engine import DocketEngine
-from weaver_ai.tasks.worker import TaskWorker
+from weaver_ai.tasks.redis.engine import DocketEngine
+from weaver_ai.tasks.redis.worker import TaskWorker
 from weaver_ai.testing.fakes.redis.real import RedisServer
 
 pytest_plugins = ["tests.fixtures.redis_server"]

@@ -19,19 +19,19 @@ from weaver_ai.errors import Draining, EngineUnavailable, IdempotencyConflict, Q
 from weaver_ai.tasks import tracing
 from weaver_ai.tasks.engine import DrainReport, EngineHealth, TaskHandler
 from weaver_ai.tasks.event_log import not_yet
-from weaver_ai.tasks.news import News
 from weaver_ai.tasks.payloads import fingerprint_of, position_of
 from weaver_ai.tasks.record import TaskEvent, TaskRecord, TaskRequest, TaskState
-from weaver_ai.tasks.redis_access import RedisAccess, unavailable
-from weaver_ai.tasks.redis_answers import Accepted, Beat, Survey
-from weaver_ai.tasks.redis_attempts import RedisAttempts
-from weaver_ai.tasks.redis_pool import RedisPool
-from weaver_ai.tasks.redis_records import ListedState, RedisRecords
+from weaver_ai.tasks.redis.access import RedisAccess, unavailable
+from weaver_ai.tasks.redis.answers import Accepted, Beat, Survey
+from weaver_ai.tasks.redis.attempts import RedisAttempts
+from weaver_ai.tasks.redis.news import News
+from weaver_ai.tasks.redis.pool import RedisPool
+from weaver_ai.tasks.redis.records import ListedState, RedisRecords
+from weaver_ai.tasks.redis.serving import Serving
+from weaver_ai.tasks.redis.turns import Turns
+from weaver_ai.tasks.redis.worker import TaskWorker, name_of_worker, persist
 from weaver_ai.tasks.retry import TaskPolicy
 from weaver_ai.tasks.schedule import Times, accepted, retry_of, times_of
-from weaver_ai.tasks.serving import Serving
-from weaver_ai.tasks.turns import Turns
-from weaver_ai.tasks.worker import TaskWorker, name_of_worker, persist
 from weaver_ai.telemetry import log_error
 
 __all__ = ["DocketEngine"]

@@ -1,4 +1,4 @@
-"""What the scripts of `redis_scripts` have in common, and the keys that they work on.
+"""What the scripts of `scripts` have in common, and the keys that they work on.
 
 The keys, all below one prefix. Of one task: `task:<id>` is the record (a hash whose `request` is JSON), `events:<id>`
 its events (a stream whose ids are `1-0`, `2-0`, ...), `steps:<id>` the results of its finished steps. A task stands in

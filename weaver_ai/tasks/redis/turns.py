@@ -20,11 +20,11 @@ from docket.execution import schedule_many
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 from redis.exceptions import ResponseError
 
-from weaver_ai.tasks.redis_access import or_unavailable
-from weaver_ai.tasks.redis_attempts import Turn
-from weaver_ai.tasks.redis_pool import RedisPool
-from weaver_ai.tasks.redis_prelude import TURN
-from weaver_ai.tasks.serving import EVERYTHING
+from weaver_ai.tasks.redis.access import or_unavailable
+from weaver_ai.tasks.redis.attempts import Turn
+from weaver_ai.tasks.redis.pool import RedisPool
+from weaver_ai.tasks.redis.prelude import TURN
+from weaver_ai.tasks.redis.serving import EVERYTHING
 from weaver_ai.telemetry.logs import log_error
 
 __all__ = ["TurnTaker", "Turns"]

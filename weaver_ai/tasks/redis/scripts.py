@@ -1,10 +1,10 @@
-"""What happens to a task in Redis, each step atomic; `redis_prelude` has the keys and what the scripts share."""
+"""What happens to a task in Redis, each step atomic; `prelude` has the keys and what the scripts share."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from weaver_ai.tasks.redis_prelude import FORGET_SECONDS, PRELUDE
+from weaver_ai.tasks.redis.prelude import FORGET_SECONDS, PRELUDE
 
 __all__ = [
     "ACCEPT",

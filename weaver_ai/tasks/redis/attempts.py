@@ -9,14 +9,13 @@ from pydantic import JsonValue
 from pydantic_core import from_json, to_json
 
 from weaver_ai.errors import WorkerLost
-from weaver_ai.tasks import redis_scripts as scripts
 from weaver_ai.tasks.attempt import retrying
 from weaver_ai.tasks.engine import TaskOutcome
-from weaver_ai.tasks.outbox import Event
 from weaver_ai.tasks.payloads import CANCELLED
 from weaver_ai.tasks.record import TaskError, TaskRecord, state_of
-from weaver_ai.tasks.redis_access import RedisAccess, ms, us
-from weaver_ai.tasks.redis_answers import (
+from weaver_ai.tasks.redis import scripts
+from weaver_ai.tasks.redis.access import RedisAccess, ms, us
+from weaver_ai.tasks.redis.answers import (
     OVERDUE,
     Claimed,
     Counted,
@@ -25,8 +24,9 @@ from weaver_ai.tasks.redis_answers import (
     names_of,
     told_of,
 )
+from weaver_ai.tasks.redis.outbox import Event
+from weaver_ai.tasks.redis.serving import Serving
 from weaver_ai.tasks.schedule import Spent
-from weaver_ai.tasks.serving import Serving
 
 __all__ = ["RedisAttempts", "Turn"]
 

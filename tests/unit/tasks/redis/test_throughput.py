@@ -9,12 +9,12 @@ from contextlib import suppress
 
 import pytest
 
-from tests.unit.tasks.conftest import Engines
-from tests.unit.tasks.test_docket_engine import PATIENCE, dying, echo, forever, until, wanted
+from tests.unit.tasks.redis.conftest import Engines
+from tests.unit.tasks.redis.test_engine import PATIENCE, dying, echo, forever, until, wanted
 from weaver_ai.tasks import TaskContext, TaskEvent, TaskOutcome
-from weaver_ai.tasks.docket_engine import DocketEngine
-from weaver_ai.tasks.turns import TurnTaker
-from weaver_ai.tasks.worker import TaskWorker
+from weaver_ai.tasks.redis.engine import DocketEngine
+from weaver_ai.tasks.redis.turns import TurnTaker
+from weaver_ai.tasks.redis.worker import TaskWorker
 from weaver_ai.testing.fakes.redis.real import RedisServer
 
 pytest_plugins = ["tests.fixtures.redis_server"]

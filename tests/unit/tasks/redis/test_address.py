@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from weaver_ai.errors import SettingsError
-from weaver_ai.tasks.redis_address import RedisAddress
+from weaver_ai.tasks.redis.address import RedisAddress
 
 PASSWORD = "hunter" + "2"
 

@@ -16,8 +16,8 @@ from docket import Docket
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
-from weaver_ai.tasks.redis_batch import RedisBatches
-from weaver_ai.tasks.redis_pool import RedisPool
+from weaver_ai.tasks.redis.batch import RedisBatches
+from weaver_ai.tasks.redis.pool import RedisPool
 from weaver_ai.testing.fakes.redis.real import RedisServer
 
 pytest_plugins = ["tests.fixtures.redis_server"]
@@ -121,7 +121,7 @@ class _Held:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.let_go = asyncio.Event()
         self.contexts: list[str | None] = []
-        monkeypatch.setattr("weaver_ai.tasks.redis_batch._answers", self._answers)
+        monkeypatch.setattr("weaver_ai.tasks.redis.batch._answers", self._answers)
         self.batches = RedisBatches(cast("Docket", self), reply_seconds=30.0)
 
     @asynccontextmanager

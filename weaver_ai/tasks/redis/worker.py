@@ -19,15 +19,15 @@ from pydantic import JsonValue
 from weaver_ai.errors import EngineUnavailable
 from weaver_ai.tasks.attempt import Ended, attempt
 from weaver_ai.tasks.engine import DrainReport, TaskContext, TaskHandler, TaskOutcome
-from weaver_ai.tasks.outbox import Outbox
 from weaver_ai.tasks.payloads import CANCELLED, error_of
 from weaver_ai.tasks.record import TaskError
-from weaver_ai.tasks.redis_answers import Claimed, Counted, Heartbeat
-from weaver_ai.tasks.redis_attempts import RedisAttempts, Turn
+from weaver_ai.tasks.redis.answers import Claimed, Counted, Heartbeat
+from weaver_ai.tasks.redis.attempts import RedisAttempts, Turn
+from weaver_ai.tasks.redis.outbox import Outbox
+from weaver_ai.tasks.redis.serving import Serving
+from weaver_ai.tasks.redis.turns import Turns, TurnTaker
 from weaver_ai.tasks.schedule import DEADLINE_EXCEEDED
-from weaver_ai.tasks.serving import Serving
 from weaver_ai.tasks.steps import StepLog
-from weaver_ai.tasks.turns import Turns, TurnTaker
 from weaver_ai.telemetry.logs import log_error, log_warning
 
 __all__ = ["TaskWorker", "name_of_worker", "persist"]

@@ -28,8 +28,8 @@ from redis.exceptions import MaxConnectionsError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.observability.attributes import AttributeBuilder, get_pool_name
 
-from weaver_ai.tasks.redis_address import RedisAddress
-from weaver_ai.tasks.redis_trouble import CutOff, NoHandshake, trouble
+from weaver_ai.tasks.redis.address import RedisAddress
+from weaver_ai.tasks.redis.trouble import CutOff, NoHandshake, trouble
 from weaver_ai.telemetry import current_telemetry
 
 __all__ = ["RedisPool"]

@@ -10,13 +10,13 @@ from pydantic_core import to_json
 from redis.asyncio import Redis
 
 from weaver_ai.errors import StepChanged, TaskNotFound, WeaverError
-from weaver_ai.tasks import redis_scripts as scripts
 from weaver_ai.tasks.engine import TaskOutcome
 from weaver_ai.tasks.lines import PRIORITIES
 from weaver_ai.tasks.payloads import CANCELLED, IDEMPOTENCY_SECONDS
 from weaver_ai.tasks.record import FINISHED_STATES, TaskRecord, TaskState
-from weaver_ai.tasks.redis_access import RedisAccess, us
-from weaver_ai.tasks.redis_answers import (
+from weaver_ai.tasks.redis import scripts
+from weaver_ai.tasks.redis.access import RedisAccess, us
+from weaver_ai.tasks.redis.answers import (
     OVERDUE,
     Accepted,
     EventPage,
