@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import stat
 import sys
 import threading
 from collections import deque
@@ -22,7 +24,8 @@ class Console:
 
     They are written by a daemon thread, which the first of them starts. When more wait than it can hold, new ones are
     lost, and how many is written when the others have been. Without the thread (a child of a fork begins one of its
-    own; there may be none at the end of a process) they are written at once.
+    own; there may be none at the end of a process) they are written at once; and so they are where a file or a text in
+    memory stands in for `sys.stderr`, as in a test: nobody has to wait there, and the lines are that test's own.
     """
 
     def __init__(self, stream: TextIO | None = None, *, colour: bool | None = None) -> None:
@@ -39,9 +42,12 @@ class Console:
         """Have them written, together; returns at once."""
         if not lines:
             return
+        target = self._target
+        if self._stream is None and _takes_at_once(target):
+            _put(target, lines)
+            return
         if self._process != os.getpid():
             self._start()
-        target = self._target
         with self._changed:
             if self._alone:
                 if self._waiting_lines + len(lines) > _MOST:
@@ -118,6 +124,15 @@ class Console:
                     lines = [*lines, f"{self._lost} lines were lost: they came faster than the console took them"]
                     self._lost = 0
             _put(target, lines)
+
+
+def _takes_at_once(target: TextIO) -> bool:
+    if target is sys.__stderr__ or not isinstance(target, io.TextIOWrapper | io.StringIO):
+        return False
+    try:
+        return stat.S_ISREG(os.fstat(target.fileno()).st_mode)
+    except (OSError, ValueError):  # it has no descriptor, or is closed
+        return True
 
 
 def _put(target: TextIO, lines: Sequence[str]) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -132,6 +134,28 @@ def test_without_a_thread_lines_are_written_at_once(monkeypatch: pytest.MonkeyPa
     stream = io.StringIO()
     Console(stream).write(["a"])
     assert stream.getvalue() == "a\n"
+
+
+def test_what_a_test_captures_is_written_at_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(terminal, "start_thread", pytest.fail)
+    console = Console()
+    console.write(["in memory"])
+    assert capsys.readouterr().err == "in memory\n"
+    with (tmp_path / "stderr").open("w+") as file, contextlib.redirect_stderr(file):
+        console.write(["in a file"])
+        assert (tmp_path / "stderr").read_text() == "in a file\n"
+
+
+def test_a_pipe_in_the_place_of_stderr_is_waited_for_by_the_thread_only() -> None:
+    read, write = os.pipe()
+    with os.fdopen(read, "rb") as reader, os.fdopen(write, "w") as stream, contextlib.redirect_stderr(stream):
+        console = Console()
+        console.write(["x" * 1_000_000])  # more than it holds, and nobody reads
+        assert not console.flush(0.0)
+        assert len(reader.read(1_000_001)) == 1_000_001
+        assert console.flush(PATIENCE)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
