@@ -206,6 +206,11 @@ class TurnTaker(Worker):
         """Take no more turns. Those that were taken keep their leases, and can still be cancelled."""
         self._places = 0
 
+    async def all_used(self, seconds: float) -> None:
+        """Wait until none of the turns that are under way now is left, at most so long."""
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=seconds)
+
     async def end(self) -> None:
         """Stop, and cancel the turns that are under way."""
         self._ended = True

@@ -85,7 +85,6 @@ class TaskWorker:
             lease_seconds=lease_seconds,
         )
         self._jobs: dict[str, _Job] = {}
-        self._turns_taken: set[asyncio.Task[None]] = set()
         self._asking: list[set[str]] = []  # for tasks; with those whose cancellation was heard of since
         self._finished: list[str] = []
         self._draining = False
@@ -109,11 +108,11 @@ class TaskWorker:
         self._draining = True
         self._taker.rest()
         began = [job.record.id for job in self._jobs.values()]
-        await self._all_ended(grace_seconds)
+        await self._taker.all_used(grace_seconds)
         self._grace_is_over = True
         for job in self._jobs.values():
             job.stop(CANCELLED, hand_back=True)
-        await self._all_ended(self._unwind_seconds)
+        await self._taker.all_used(self._unwind_seconds)
         handed_back = [task_id for task_id in began if task_id not in self._finished]
         await self._let_go()
         return DrainReport(
@@ -144,16 +143,8 @@ class TaskWorker:
             self._beating.cancel()
         await self._taker.end()
 
-    async def _all_ended(self, seconds: float) -> None:
-        if self._turns_taken:
-            await asyncio.wait(self._turns_taken, timeout=seconds)
-
     async def _take(self, turn: Turn) -> None:
         """One turn, and all that follows: a place that comes free is given the next task with the end of the last."""
-        taken = asyncio.current_task()
-        assert taken is not None  # noqa: S101 - it is a coroutine
-        self._turns_taken.add(taken)
-        taken.add_done_callback(self._turns_taken.discard)
         if self._draining:
             await _or_not(self._redis.pass_on(turn))
             return
