@@ -1,4 +1,4 @@
-"""The body of a request, within bounds: by its length or in chunks, plain or gzip."""
+"""The body of a request, within bounds: by its length or in chunks, plain or compressed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import zlib
 from collections.abc import Mapping
 from typing import Final, Protocol
 
-__all__ = ["Refused", "read_body", "unzipped"]
+__all__ = ["CODINGS", "Refused", "read_body", "unzipped"]
+
+CODINGS: Final[Mapping[str, int]] = {"gzip": 31, "deflate": 15}
+"""What a body may be compressed by, and what zlib calls that (RFC 9110, section 8.4.1)."""
 
 _LINE: Final = 256
 _TRAILERS: Final = 32
@@ -54,8 +57,8 @@ def read_body(stream: _Stream, headers: Mapping[str, str], limit: int) -> bytes:
     return _exactly(stream, size)
 
 
-def unzipped(body: bytes, limit: int) -> bytes:
-    """What a gzip stream holds, of any number of members.
+def unzipped(body: bytes, coding: str, limit: int) -> bytes:
+    """What was compressed by one of `CODINGS`; gzip may have any number of members.
 
     Raises:
         Refused: it holds more than `limit` bytes, or isn't whole.
@@ -63,15 +66,15 @@ def unzipped(body: bytes, limit: int) -> bytes:
     parts: list[bytes] = []
     room = limit
     while body:
-        member = zlib.decompressobj(wbits=31)
+        member = zlib.decompressobj(wbits=CODINGS[coding])
         try:
             part = member.decompress(body, room + 1)
         except zlib.error as error:
-            raise Refused(400, f"the body is not gzip: {error}") from error
+            raise Refused(400, f"the body is not {coding}: {error}") from error
         if len(part) > room:
             raise _too_long(limit)
         if not member.eof:
-            raise Refused(400, "the body is not gzip: it is cut off")
+            raise Refused(400, f"the body is not {coding}: it is cut off")
         parts.append(part)
         room -= len(part)
         body = member.unused_data

@@ -70,9 +70,14 @@ def read_delivery(signal: Signal, encoding: Encoding, body: bytes) -> Delivery:
 
 def _json(body: bytes) -> object:
     try:
-        return json.loads(body)
+        return json.loads(body, object_pairs_hook=_fields)
     except (ValueError, RecursionError) as error:
         raise InvalidOtlp(f"the body is not JSON: {error}") from error
+
+
+def _fields(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Without null, which in protobuf's JSON is a field that isn't set."""
+    return {name: value for name, value in pairs if value is not None}
 
 
 def _parents_elsewhere(request: object) -> Iterator[Key]:

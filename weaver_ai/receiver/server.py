@@ -12,7 +12,7 @@ from socketserver import TCPServer
 from typing import Any, Final, Self, TypeAlias, get_args
 
 from weaver_ai.receiver.answers import CONTENT_TYPES, accepted, failed
-from weaver_ai.receiver.body import Refused, read_body, unzipped
+from weaver_ai.receiver.body import CODINGS, Refused, read_body, unzipped
 from weaver_ai.receiver.delivery import Delivery, Encoding, Signal, read_delivery
 from weaver_ai.spans.otlp import InvalidOtlp
 
@@ -24,6 +24,11 @@ Take: TypeAlias = Callable[[str, Delivery], None]
 _LIMIT: Final = 64 * 1024 * 1024
 _PATIENCE: Final = 10.0  # seconds that a client may be silent within a request
 _SIGNALS: Final[tuple[Signal, ...]] = get_args(Signal)
+_OTHER_PROTOCOLS: Final[Mapping[bytes, str]] = {
+    b"PRI * HTTP/2": "this is HTTP/2, as gRPC speaks it; OTLP is taken over HTTP/1.1: "
+    "set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf, or take the HTTP exporter in code",
+    b"\x16\x03": "this is TLS; OTLP is taken over plain HTTP: the endpoint begins with http://",
+}
 
 
 class OtlpReceiver:
@@ -113,6 +118,7 @@ class _Handler(BaseHTTPRequestHandler):
     """One request a connection, so that no thread waits for a client that may never come back."""
 
     server: _Server
+    raw_requestline: bytes  # of the base class, which doesn't declare it
     protocol_version = "HTTP/1.1"
     server_version = "weaver-ai"
     sys_version = ""
@@ -121,8 +127,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         encoding: Encoding = "protobuf"
         try:
-            prefix, signal = self._asked()
             encoding = self._encoding()
+            prefix, signal = self._asked()
             body = self._body()
             delivery = read_delivery(signal, encoding, body)
             self._hand_over(prefix, delivery)
@@ -160,13 +166,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _body(self) -> bytes:
         coding = self.headers.get("content-encoding", "identity").strip().lower()
-        if coding not in {"gzip", "identity"}:
+        if coding not in {*CODINGS, "identity"}:
+            known = ", ".join(CODINGS)
             raise Refused(
-                415, f"Content-Encoding {coding!r:.40} is not known; gzip and identity are", {"Accept-Encoding": "gzip"}
+                415,
+                f"Content-Encoding {coding!r:.40} is not known; {known} and identity are",
+                {"Accept-Encoding": known},
             )
         headers = {name.lower(): value for name, value in self.headers.items()}
         body = read_body(self.rfile, headers, self.server.limit)
-        return unzipped(body, self.server.limit) if coding == "gzip" else body
+        return body if coding == "identity" else unzipped(body, coding, self.server.limit)
 
     def _hand_over(self, prefix: str, delivery: Delivery) -> None:
         try:
@@ -176,6 +185,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """As for what the base class can't read, as the first line of gRPC."""
+        for began, spoken in _OTHER_PROTOCOLS.items():
+            if self.raw_requestline.startswith(began):
+                message = spoken
         self.server.refusals.append(f"{int(code)} {message or 'the request is not HTTP/1.1'}")
         super().send_error(code, message, explain)
 

@@ -20,6 +20,7 @@ __all__ = [
     "boolean",
     "double",
     "hexadecimal",
+    "identity",
     "integer",
     "objects",
     "scope_in",
@@ -50,11 +51,10 @@ def _pairs(entries: Iterator[Mapping[str, object]]) -> Attributes:
 
 
 def any_value(value: Mapping[str, object]) -> AttributeValue:
-    """An `AnyValue`: at most one of its fields is set; with none it is empty."""
+    """An `AnyValue`: at most one of its fields is set; with none that is known it is empty."""
     for field in value:
-        if field not in _READERS:
-            raise InvalidOtlp(f"no attribute has a value like {field}={value[field]!r:.40}")
-        return _READERS[field](value, field)
+        if field in _READERS:
+            return _READERS[field](value, field)
     return None
 
 
@@ -125,6 +125,14 @@ def hexadecimal(entry: Mapping[str, object], field: str, digits: int) -> str:
     if len(value) != digits or not set(value) <= set("0123456789abcdef"):
         raise InvalidOtlp(f"{field} has {digits} hexadecimal digits, unlike {value!r:.40}")
     return value
+
+
+def identity(entry: Mapping[str, object], field: str, digits: int) -> str | None:
+    """An id that needn't be there; one that is all zeros is none."""
+    if not entry.get(field):
+        return None
+    value = hexadecimal(entry, field, digits)
+    return None if set(value) == {"0"} else value
 
 
 def word(entry: Mapping[str, object], field: str, words: Sequence[Word], prefix: str) -> Word:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Generic, NoReturn, TypeVar, final
+from urllib.parse import urlsplit
 
 import pytest
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -26,6 +28,7 @@ Found = TypeVar("Found")
 
 _SHARED: Final = "/running-test"
 _SIGNALS: Final = ("traces", "logs", "metrics")
+_UNPROXIED: Final = ("NO_PROXY", "no_proxy")  # of libraries some read the one, some the other
 _SOON: Final[Mapping[str, str]] = {
     "OTEL_SDK_DISABLED": "false",
     "OTEL_TRACES_SAMPLER": "always_on",
@@ -99,11 +102,18 @@ class Otlp:
 def environment(url: str) -> dict[str, str]:
     """What makes an SDK send everything to this endpoint, soon and unsampled."""
     env = {"OTEL_EXPORTER_OTLP_ENDPOINT": url, "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf", **_SOON}
+    env |= dict.fromkeys(_UNPROXIED, _without_proxy(urlsplit(url).hostname or ""))
     for signal in _SIGNALS:
         env[f"OTEL_{signal.upper()}_EXPORTER"] = "otlp"
         env[f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT"] = f"{url}/v1/{signal}"
         env[f"OTEL_EXPORTER_OTLP_{signal.upper()}_PROTOCOL"] = "http/protobuf"
     return env
+
+
+def _without_proxy(host: str) -> str:
+    """What the environment says of hosts that no proxy stands before, and this one."""
+    hosts = [each.strip() for name in _UNPROXIED for each in os.environ.get(name, "").split(",")]
+    return "*" if "*" in hosts else ",".join(dict.fromkeys([*filter(None, hosts), host]))
 
 
 def _trace_context() -> dict[str, str]:

@@ -425,6 +425,51 @@ def test_why_nothing_came(run_here: Run, source: str, reason: list[str]) -> None
     )
 
 
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("", "no process sent a span to otlp at http://127.0.0.1:*/test-1: was it started with otlp.env, *"),
+        ("send('traces', {}, 'application/grpc')", "otlp did not take what was sent to it: 415 Content-Type *"),
+        ("span('b', 1); span('c', 2, parent='x')", "otlp did not take what was sent to it: parentSpanId has 16 *"),
+    ],
+)
+def test_the_report_says_it_beside_local_spans(run_here: Run, source: str, said: str) -> None:
+    result = run_here(
+        HEAD
+        + f"""
+    def test_it(spans, otlp):
+        TracerProvider(shutdown_on_exit=False).get_tracer("x").start_span("act").end()
+        go(otlp, BARE, {source!r})
+        spans.one("a")
+    """
+    )
+    result.stdout.re_match_lines([r"-+ trace -+"])
+    result.stdout.fnmatch_lines([said])
+
+
+def test_logs_and_metrics_say_what_was_not_taken(run_here: Run) -> None:
+    result = run_here(
+        HEAD
+        + """
+    def test_logs(logs, otlp):
+        go(otlp, BARE, "send('logs', {}, 'application/grpc')")
+        logs.one("paid")
+
+    def test_metrics(metrics, otlp):
+        go(otlp, BARE, "send('metrics', [])")
+        metrics.one("orders")
+    """
+    )
+    result.stdout.fnmatch_lines(
+        [
+            "E * no log was recorded",
+            "E * otlp did not take what was sent to it: 415 Content-Type 'application/grpc' is not known; *",
+            "E * no metric was recorded",
+            "E * otlp did not take what was sent to it: 400 request is an object, not [[]]",
+        ]
+    )
+
+
 def test_the_logs_of_other_processes_are_in_the_report(run_here: Run) -> None:
     result = run_here(
         HEAD
@@ -446,7 +491,9 @@ def test_the_environment(run_here: Run) -> None:
         + """
     from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
-    def test_it(otlp):
+    def test_it(otlp, monkeypatch):
+        monkeypatch.setenv("no_proxy", "localhost, .local")
+        monkeypatch.delenv("NO_PROXY", raising=False)
         assert otlp.url.startswith("http://127.0.0.2:")
         assert otlp.env == {
             "OTEL_EXPORTER_OTLP_ENDPOINT": otlp.url,
@@ -466,10 +513,15 @@ def test_the_environment(run_here: Run) -> None:
             "OTEL_BSP_SCHEDULE_DELAY": "50",
             "OTEL_BLRP_SCHEDULE_DELAY": "50",
             "OTEL_METRIC_EXPORT_INTERVAL": "200",
+            "NO_PROXY": "localhost,.local,127.0.0.2",
+            "no_proxy": "localhost,.local,127.0.0.2",
         }
         there = otlp.env_at("host.docker.internal")
         assert there["OTEL_EXPORTER_OTLP_ENDPOINT"] == otlp.url.replace("127.0.0.2", "host.docker.internal")
         assert there.keys() == otlp.env.keys()
+        assert there["no_proxy"] == "localhost,.local,host.docker.internal"
+        monkeypatch.setenv("NO_PROXY", "*")
+        assert otlp.env["NO_PROXY"] == otlp.env["no_proxy"] == "*"
         with trace.use_span(NonRecordingSpan(SpanContext(1, 2, is_remote=True, trace_flags=TraceFlags(1)))):
             assert otlp.env["TRACEPARENT"] == f"00-{1:032x}-{2:016x}-01"
     """,

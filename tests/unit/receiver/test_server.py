@@ -7,6 +7,7 @@ import http.client
 import json
 import socket
 import threading
+import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -100,6 +101,40 @@ def test_the_exporter_of_the_sdk(box: Box) -> None:
     exporter.shutdown()
     ((prefix, delivery),) = box.came
     assert (prefix, [span.name for span in delivery.spans]) == ("", ["one", "two"])
+
+
+def test_deflate(box: Box) -> None:
+    """As Python's SDK sends where OTEL_EXPORTER_OTLP_COMPRESSION says so."""
+    body = zlib.compress(traces("a").SerializeToString())
+    assert box.post("/v1/traces", body, content_type=PROTOBUF, content_encoding="deflate")[0] == 200
+    assert [span.name for span in box.came[0][1].spans] == ["a"]
+    status, _, answer = box.post("/v1/traces", body[:-1], content_type=PROTOBUF, content_encoding="deflate")
+    assert (status, _message(answer)) == (400, "the body is not deflate: it is cut off")
+
+
+def test_null_is_what_is_not_set(box: Box) -> None:
+    """In protobuf's JSON; serializers write it for a message that is absent."""
+    entry = {"traceId": TRACE, "spanId": SPAN, "parentSpanId": None, "name": "a", "status": None, "events": None}
+    values = [{"key": "k", "value": None}, {"key": "n", "value": {"stringValue": None}}]
+    request = {"resourceSpans": [{"resource": None, "scopeSpans": [{"scope": None, "spans": [entry]}]}]}
+    entry["attributes"] = values
+    assert box.post("/v1/traces", json.dumps(request), content_type=JSON)[2] == b"{}"
+    record = {"body": None, "traceId": "0" * 32, "spanId": "0" * 16, "attributes": values}
+    request = {"resourceLogs": [{"resource": None, "scopeLogs": [{"logRecords": [record]}]}]}
+    assert box.post("/v1/logs", json.dumps(request), content_type=JSON)[2] == b"{}"
+    metrics = [{"name": "m", "sum": None, "gauge": {"dataPoints": [{"asInt": None, "asDouble": 2.5}]}}]
+    request = {"resourceMetrics": [{"scopeMetrics": [{"metrics": metrics}]}]}
+    assert box.post("/v1/metrics", json.dumps(request), content_type=JSON)[2] == b"{}"
+    (span,), (log,), (point,) = box.came[0][1].spans, box.came[1][1].logs, box.came[2][1].points
+    assert (span.parent_id, span.status.code, dict(span.attributes)) == (None, "unset", {"k": None, "n": None})
+    assert (log.body, log.trace_id, log.span_id) == (None, None, None)
+    assert (point.kind, point.value) == ("gauge", 2.5)
+
+
+def test_an_error_comes_in_the_encoding_of_the_request(box: Box) -> None:
+    status, headers, answer = box.post("/v1/spans", b"{}", content_type=JSON)
+    assert (status, headers["content-type"]) == (404, JSON)
+    assert json.loads(answer)["message"].startswith("there is nothing at /v1/spans")
 
 
 def test_chunks(box: Box) -> None:
@@ -280,8 +315,8 @@ GOOD = traces("a").SerializeToString()
         (
             lambda post: post("/v1/traces", GOOD, content_encoding="zstd"),
             415,
-            "Content-Encoding 'zstd' is not known; gzip and identity are",
-            {"accept-encoding": "gzip"},
+            "Content-Encoding 'zstd' is not known; gzip, deflate and identity are",
+            {"accept-encoding": "gzip, deflate"},
         ),
         (
             lambda post: post("/v1/traces", GOOD, transfer_encoding="gzip"),
@@ -390,9 +425,27 @@ def test_it_ends_while_a_client_is_in_the_middle_of_a_request() -> None:
         socket.create_connection(("127.0.0.1", box.receiver.port), timeout=5)
 
 
-def test_grpc_is_refused_and_noted(box: Box) -> None:
-    """Many exporters speak it unless they are told otherwise."""
+@pytest.mark.parametrize(
+    ("sent", "refusal"),
+    [
+        (
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+            (
+                "505 this is HTTP/2, as gRPC speaks it; OTLP is taken over HTTP/1.1: "
+                "set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf, or take the HTTP exporter in code"
+            ),
+        ),
+        (
+            b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n",
+            "400 this is TLS; OTLP is taken over plain HTTP: the endpoint begins with http://",
+        ),
+        (b"POST /v1/traces HTTP/2.0\r\n\r\n", "505 Invalid HTTP version (2.0)"),
+    ],
+)
+def test_another_protocol_is_named(box: Box, sent: bytes, refusal: str) -> None:
+    """Many exporters speak gRPC unless they are told otherwise."""
     with socket.create_connection(("127.0.0.1", box.receiver.port), timeout=5) as connection:
-        connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
-        assert b"Error code: 505" in connection.recv(4096)
-    assert box.receiver.refusals == ["505 Invalid HTTP version (2.0)"]
+        connection.sendall(sent)
+        connection.shutdown(socket.SHUT_WR)
+        assert f"Error code: {refusal[:3]}".encode() in connection.recv(4096)
+    assert box.receiver.refusals == [refusal]

@@ -61,19 +61,28 @@ class Remote:
             if key_of(span) not in self._parents_elsewhere:
                 yield span
 
+    @property
+    def has_any(self) -> bool:
+        """Whether anything came from another process."""
+        return bool(self.spans or self.logs or self.points)
+
     def count(self) -> str:
         """What arrived, in words."""
         counts = ((len(self.latest()), "span"), (len(self.logs), "log"), (len(self.points), "data point"))
         return ", ".join(f"{count} {noun}{'' if count == 1 else 's'}" for count, noun in counts)
 
+    def refusals(self) -> Iterator[str]:
+        """What was sent here and not taken, in words; the first three reasons."""
+        for reason in [*dict.fromkeys(self._wrong), *dict.fromkeys(self.refused())][:3]:
+            yield f"otlp did not take what was sent to it: {reason}"
+
     def why_empty(self) -> Iterator[str]:
         """Why no span came from another process; nothing if no other process was meant to send any."""
         if self.address is None:
             return
-        reasons = [*dict.fromkeys(self._wrong), *dict.fromkeys(self.refused())]
-        for reason in reasons[:3]:
-            yield f"otlp did not take what was sent to it: {reason}"
-        if not reasons:
+        refusals = list(self.refusals())
+        yield from refusals
+        if not refusals:
             yield (
                 f"no process sent a span to otlp at {self.address}: was it started with otlp.env, "
                 "and did it live until it exported?"

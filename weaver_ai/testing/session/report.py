@@ -39,6 +39,10 @@ def trace_lines(
         yield clip(f"left out, for {which}: {names}", max(style.room - len(rest), 40)) + rest
     for span in recording.remote_orphans()[:3]:
         yield clip(explain_orphan(span), style.room)
+    if recording.remote.has_any:
+        yield from recording.remote.refusals()
+    else:
+        yield from recording.remote.why_empty()
     if recording.sampled_out:
         yield f"the provider's sampler left out: {len(recording.sampled_out)}"
     if recording.forced:

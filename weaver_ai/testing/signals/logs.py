@@ -201,7 +201,8 @@ class Logs(Signal[Log]):
         return _line(item)
 
     def _why_empty(self, asked: Asked[Log]) -> Iterator[str]:
-        return elsewhere(self._recording, asked)
+        yield from elsewhere(self._recording, asked)
+        yield from self._recording.remote.refusals()
 
     def __repr__(self) -> str:
         logs = self._items()

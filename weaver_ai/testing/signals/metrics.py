@@ -18,7 +18,7 @@ from weaver_ai.testing.asserting.match import Expected, target_of
 from weaver_ai.testing.asserting.promises import Promise, Promises
 from weaver_ai.testing.capture.metric_taps import Measurement, observe
 from weaver_ai.testing.signals.metric_patterns import Kind, Metric, MetricPattern, Question, Value, metric, pattern_of
-from weaver_ai.testing.signals.patterns import Text
+from weaver_ai.testing.signals.patterns import Asked, Text
 from weaver_ai.testing.signals.signal import Eventually, Signal, Waiting
 
 if TYPE_CHECKING:
@@ -235,6 +235,9 @@ class Metrics(Signal[Metric]):
     def _line(self, item: Metric) -> str:
         unit = f" {item.unit}" if item.unit else ""
         return f"{item.name} {item.value:g}{unit} ({item.kind}){f' {show(item.attributes)}' if item.attributes else ''}"
+
+    def _why_empty(self, asked: Asked[Metric]) -> Iterator[str]:
+        return self._recording.remote.refusals()
 
 
 @final
