@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from weaver_ai.agents.events import RunEvent
+from weaver_ai.agents.exits import contained
 from weaver_ai.agents.failures import failure_of
 from weaver_ai.agents.options import RunOptions
 from weaver_ai.agents.registry import Entry
@@ -53,7 +54,8 @@ class Job:
         """Give whatever leaves the block its class of `weaver_ai.errors`; `providers` is by model name."""
         asked = stopping()
         try:
-            yield
+            with contained():
+                yield
         except CapabilityNotFound as error:
             # The caller asked for `entry`, and that exists: what it asked for in turn is its own mistake.
             raise RunFailed(f"the {entry.kind} {entry.name!r} failed: {error.message}", hint=error.hint) from error

@@ -14,7 +14,12 @@ from opentelemetry.trace import Status, StatusCode
 from pydantic import JsonValue
 from pydantic_ai import AgentRunResult, RunContext
 from pydantic_ai.capabilities import AbstractCapability
-from pydantic_ai.capabilities.abstract import WrapModelRequestHandler, WrapRunHandler, WrapToolExecuteHandler
+from pydantic_ai.capabilities.abstract import (
+    WrapModelRequestHandler,
+    WrapNodeRunHandler,
+    WrapRunHandler,
+    WrapToolExecuteHandler,
+)
 from pydantic_ai.messages import (
     AgentStreamEvent,
     FunctionToolCallEvent,
@@ -35,6 +40,7 @@ from pydantic_ai.tools import ToolDefinition
 from weaver_ai.agents.as_json import shown, whole_text
 from weaver_ai.agents.cost import may_have_cost
 from weaver_ai.agents.events import RunEvent, TextDelta, ToolCalled, ToolReturned
+from weaver_ai.agents.exits import contained
 from weaver_ai.agents.result import ToolCall
 from weaver_ai.errors import RunFailed, RunTimeout
 from weaver_ai.tasks.stopping import stopping
@@ -81,6 +87,10 @@ class Watch(AbstractCapability[Any]):
         with self._marked(self.code_of):
             return await handler()
 
+    async def wrap_node_run(self, ctx: RunContext[Any], *, node: Any, handler: WrapNodeRunHandler[Any]) -> Any:
+        with contained():  # of the agent's own functions, before pydantic-ai hands it to a task of its own
+            return await handler(node)
+
     async def wrap_model_request(
         self, ctx: RunContext[Any], *, request_context: ModelRequestContext, handler: WrapModelRequestHandler
     ) -> ModelResponse:
@@ -117,7 +127,7 @@ class Watch(AbstractCapability[Any]):
         place = len(self.calls)
         made = ToolCall(id=call.tool_call_id, name=call.tool_name, arguments=arguments_of(call), failed=True)
         self.calls.append(made)
-        with self._marked():
+        with self._marked(), contained():
             result = await handler(args)
         told = result.return_value if isinstance(result, ToolReturn) else result
         self.calls[place] = replace(made, result=shown(told), failed=False)
