@@ -104,6 +104,15 @@ class Settings(BaseSettings):
     otel_exporter_otlp_headers: SecretStr | None = _otel(
         "OTEL_EXPORTER_OTLP_HEADERS", None, "`key=value,...` sent with each export."
     )
+    otel_exporter_otlp_traces_headers: SecretStr | None = _otel(
+        "OTEL_EXPORTER_OTLP_TRACES_HEADERS", None, "For traces, instead of these."
+    )
+    otel_exporter_otlp_metrics_headers: SecretStr | None = _otel(
+        "OTEL_EXPORTER_OTLP_METRICS_HEADERS", None, "For metrics, instead of these."
+    )
+    otel_exporter_otlp_logs_headers: SecretStr | None = _otel(
+        "OTEL_EXPORTER_OTLP_LOGS_HEADERS", None, "For logs, instead of these."
+    )
     otel_traces_exporter: str | None = _otel(
         "OTEL_TRACES_EXPORTER", None, "List of `otlp`, `console`; or `none`. Unset: `otlp`, where an endpoint is set."
     )

@@ -8,12 +8,12 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from pathlib import PurePath
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from pydantic import BaseModel, SecretStr
 
-__all__ = ["Attribute", "attribute_value", "attributes_of"]
+__all__ = ["Attribute", "attribute_value", "attributes_of", "name_of"]
 
 Attribute: TypeAlias = (
     str | bool | int | float | tuple[str, ...] | tuple[bool, ...] | tuple[int, ...] | tuple[float, ...]
@@ -21,6 +21,11 @@ Attribute: TypeAlias = (
 
 _MAX_DEPTH = 12
 _MAX_INT = 2**63 - 1
+
+
+def name_of(name: Any) -> str:
+    """A span's name as text, for one that is none can't be exported, and takes its whole batch with it."""
+    return name if isinstance(name, str) else str(name)
 
 
 def attributes_of(values: Mapping[str, object]) -> dict[str, Attribute]:

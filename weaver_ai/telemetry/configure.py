@@ -16,10 +16,12 @@ from weaver_ai.settings import Settings
 from weaver_ai.telemetry.api import Telemetry
 from weaver_ai.telemetry.cloud import APPLICATION_SENDS, cloud_warning, sends_to_cloud
 from weaver_ai.telemetry.instrument import refresh
+from weaver_ai.telemetry.known_secrets import known_secrets
 from weaver_ai.telemetry.log_bridge import install_bridge, remove_bridge
 from weaver_ai.telemetry.off_backend import OffTelemetry
 from weaver_ai.telemetry.propagation import InboundPropagator, propagator_of
 from weaver_ai.telemetry.redaction import Redactor
+from weaver_ai.telemetry.resource import resource_attributes, resource_of, service_name
 from weaver_ai.telemetry.runtime import current_telemetry, make_current
 from weaver_ai.telemetry.spare_threads import SpareThreads
 
@@ -69,9 +71,6 @@ def configure_telemetry(settings: Settings) -> Telemetry:
 
 
 def _selected(settings: Settings) -> Telemetry:
-    from weaver_ai.telemetry.pipeline import known_secrets  # noqa: PLC0415 - the SDK, only when it is needed
-    from weaver_ai.telemetry.resource import service_name  # noqa: PLC0415
-
     redactor = Redactor(known_secrets(settings))
     enabled = settings.telemetry_enabled and not settings.otel_sdk_disabled
     if (line := cloud_warning(settings, installed=not enabled or _logfire_backend() is not None)) is not None:
@@ -86,7 +85,6 @@ def _enabled(settings: Settings, redactor: Redactor) -> Telemetry:
     from weaver_ai.telemetry import otel_backend  # noqa: PLC0415
     from weaver_ai.telemetry.metrics import MeasuringSampler, observe_export  # noqa: PLC0415
     from weaver_ai.telemetry.pipeline import build_pipeline  # noqa: PLC0415
-    from weaver_ai.telemetry.resource import resource_of  # noqa: PLC0415
     from weaver_ai.telemetry.sampling import sampler_of  # noqa: PLC0415
     from weaver_ai.telemetry.sdk_telemetry import SdkTelemetry  # noqa: PLC0415
 
@@ -142,9 +140,6 @@ def _say_once(line: str) -> None:
 
 
 def _fixed_resource(settings: Settings) -> dict[str, str]:
-    from weaver_ai.telemetry.pipeline import known_secrets  # noqa: PLC0415 - the SDK
-    from weaver_ai.telemetry.resource import resource_attributes  # noqa: PLC0415
-
     wanted = resource_attributes(settings)
     wanted = Redactor(known_secrets(settings)).attributes(wanted) or wanted
     fixed = _State.resource

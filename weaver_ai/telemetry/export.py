@@ -10,7 +10,8 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, Protocol, TypeVar
 
@@ -26,6 +27,8 @@ __all__ = ["CountedLogs", "CountedSpans", "ExportCounts", "combined_health", "co
 
 _log = logging.getLogger("weaver_ai.telemetry")
 _FULL_QUEUE_SECONDS: Final = 60.0
+_NO_REASON: Final = "the exporter could not deliver"
+_LONGEST_REASON: Final = 300
 _FULL_QUEUE: Final = "the queue was full: telemetry is dropped"
 _Item_contra = TypeVar("_Item_contra", contravariant=True)
 _Result_co = TypeVar("_Result_co", covariant=True)
@@ -54,7 +57,7 @@ class ExportCounts:
             _log.warning("export of %s works again", self.signal)
 
     def fail(self, items: int, reason: str) -> None:
-        reason = self.redactor.text(reason)
+        reason = self.redactor.text(reason)[:_LONGEST_REASON]
         with self._lock:
             self.failed += items
             first, self.reason = self.reason is None, reason
@@ -80,6 +83,30 @@ class _Exporter(Protocol[_Item_contra, _Result_co]):
     def force_flush(self, timeout_millis: int = 30000) -> bool: ...
 
 
+class _Heard(logging.Handler):
+    """What an exporter of OpenTelemetry's says in its log while it exports; it returns only that it failed."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._here = threading.local()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        lines: list[str] | None = getattr(self._here, "lines", None)
+        if lines is not None:
+            lines.append(record.getMessage())
+
+    @contextmanager
+    def listening(self) -> Iterator[list[str]]:
+        self._here.lines = lines = list[str]()
+        try:
+            yield lines
+        finally:
+            self._here.lines = None
+
+
+_heard: Final = _Heard()
+
+
 class _Outlet(Generic[_Item_contra, _Result_co]):
     """Hands batches to an exporter and counts what became of them."""
 
@@ -89,18 +116,21 @@ class _Outlet(Generic[_Item_contra, _Result_co]):
     def __init__(self, exporter: _Exporter[_Item_contra, _Result_co], counts: ExportCounts) -> None:
         self._exporter = exporter
         self._counts = counts
+        logging.getLogger("opentelemetry.exporter").addHandler(_heard)
 
     def export(self, batch: Sequence[_Item_contra]) -> _Result_co:
         began = time.perf_counter()
         try:
-            result = self._exporter.export(batch)
+            with _heard.listening() as lines:
+                result = self._exporter.export(batch)
         except Exception as error:  # noqa: BLE001 - any exporter may raise anything; that costs a counter
             self._counts.fail(len(batch), f"{type(error).__name__}: {error}")
             return self.failure
         if result is self.success:
             self._counts.succeeded(len(batch), time.perf_counter() - began)
         else:
-            self._counts.fail(len(batch), "the exporter could not deliver")
+            # Of what it said the first has the cause; what it says again within seconds the SDK keeps to itself.
+            self._counts.fail(len(batch), lines[0] if lines else self._counts.reason or _NO_REASON)
         return result
 
     def shutdown(self) -> None:

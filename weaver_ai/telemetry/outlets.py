@@ -8,11 +8,11 @@ from typing import Final, Literal, TypeAlias
 
 from weaver_ai.settings import Settings, variable_of
 
-__all__ = ["Outlets", "Signal", "outlets_of"]
+__all__ = ["SIGNALS", "Outlets", "Signal", "outlets_of"]
 
 Signal: TypeAlias = Literal["traces", "metrics", "logs"]
 
-_SIGNALS: Final[tuple[Signal, ...]] = ("traces", "metrics", "logs")
+SIGNALS: Final[tuple[Signal, ...]] = ("traces", "metrics", "logs")
 _OTLP: Final = frozenset({"otlp", "otlp_proto_http"})
 _CONSOLE: Final = frozenset({"console", "logging"})  # the second is what the specification called it before
 _NONE: Final = "none"
@@ -42,7 +42,7 @@ def outlets_of(settings: Settings) -> Outlets:
     console: set[Signal] = set()
     undone: list[str] = []
     protocols: dict[str, tuple[str, list[Signal]]] = {}
-    for signal in _SIGNALS:
+    for signal in SIGNALS:
         asked = _asked(settings, signal)
         undone += _unknown(signal, asked or ())
         if asked is not None and not _CONSOLE.isdisjoint(asked):

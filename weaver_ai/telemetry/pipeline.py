@@ -5,31 +5,34 @@ from __future__ import annotations
 import importlib.util
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
-from urllib.parse import unquote
+from typing import Any, Final, TypeVar
 
 from opentelemetry.sdk._logs import LogRecordProcessor
 from opentelemetry.sdk.metrics.export import ConsoleMetricExporter, MetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.trace import SpanProcessor
-from pydantic import SecretStr
 
+from weaver_ai.errors import SettingsError
 from weaver_ai.settings import Settings
 from weaver_ai.telemetry.console import ConsoleLogs, ConsoleSpans
 from weaver_ai.telemetry.export import CountedLogs, CountedSpans
+from weaver_ai.telemetry.otlp_headers import otlp_headers
 from weaver_ai.telemetry.outlets import outlets_of
 from weaver_ai.telemetry.processors import AttemptErrors, InboundLinks, RedactingLogs, RedactingSpans, ValidationErrors
-from weaver_ai.telemetry.redaction import Redactor, is_secret_key
+from weaver_ai.telemetry.redaction import Redactor
 from weaver_ai.telemetry.terminal import Console
 
-__all__ = ["Pipeline", "build_pipeline", "known_secrets"]
+__all__ = ["Pipeline", "build_pipeline"]
 
 _log = logging.getLogger("weaver_ai.telemetry")
 _OTLP_MISSING: Final = (
     "OTLP endpoint is set, but the exporter is not installed: nothing is sent - "
     "install with: pip install opentelemetry-exporter-otlp-proto-http"
 )
+
+
+_Batch = TypeVar("_Batch", CountedSpans, CountedLogs)
 
 
 @dataclass
@@ -66,60 +69,48 @@ def build_pipeline(settings: Settings, redactor: Redactor, *, host_owned: bool =
         endpoints = {}
     batches: list[CountedSpans | CountedLogs] = []
     readers: list[MetricReader] = []
-    headers = otlp_headers(settings)
     if traces := endpoints.get("traces"):
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 - optional
 
-        batches.append(span_batch := CountedSpans(OTLPSpanExporter(traces, headers=headers), redactor))
+        spans_to = OTLPSpanExporter(traces, headers=otlp_headers(settings, "traces"))
+        batches.append(span_batch := _batch("OTEL_BSP", lambda: CountedSpans(spans_to, redactor)))
         spans.append(span_batch)
     if logs_endpoint := endpoints.get("logs"):
         from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter  # noqa: PLC0415 - optional
 
-        batches.append(log_batch := CountedLogs(OTLPLogExporter(logs_endpoint, headers=headers), redactor))
+        logs_to = OTLPLogExporter(logs_endpoint, headers=otlp_headers(settings, "logs"))
+        batches.append(log_batch := _batch("OTEL_BLRP", lambda: CountedLogs(logs_to, redactor)))
         logs.append(log_batch)
     if metrics := endpoints.get("metrics"):
         from opentelemetry.exporter.otlp.proto.http.metric_exporter import (  # noqa: PLC0415 - optional
             OTLPMetricExporter,
         )
 
-        readers.append(PeriodicExportingMetricReader(OTLPMetricExporter(metrics, headers=headers)))
+        readers.append(_Periodic(OTLPMetricExporter(metrics, headers=otlp_headers(settings, "metrics"))))
     if "metrics" in outlets.console:
-        readers.append(PeriodicExportingMetricReader(ConsoleMetricExporter(sys.stderr)))
+        readers.append(_Periodic(ConsoleMetricExporter(sys.stderr)))
     return Pipeline(redactor, tuple(spans), tuple(logs), tuple(readers), tuple(batches), console)
 
 
-def otlp_headers(settings: Settings) -> dict[str, str] | None:
-    """OTEL_EXPORTER_OTLP_HEADERS from the settings; None leaves the exporter to read the environment itself."""
-    if settings.otel_exporter_otlp_headers is None:
-        return None
-    from opentelemetry.util.re import parse_env_headers  # noqa: PLC0415 - only where headers are set
-
-    return dict(parse_env_headers(settings.otel_exporter_otlp_headers.get_secret_value(), liberal=True))
-
-
-def known_secrets(settings: Settings) -> list[str]:
-    """The values of the settings' own secrets, the passwords inside URLs and headers among them."""
-    found: list[str] = []
-    for value in dict(settings).values():
-        for item in value if isinstance(value, tuple) else (value,):
-            text = item.get_secret_value() if isinstance(item, SecretStr) else item
-            if isinstance(item, SecretStr):
-                found.append(text)
-            if isinstance(text, str) and "://" in text:
-                found += _secrets_of_url(text)
-    for header in (otlp_headers(settings) or {}).values():
-        found += [header, *header.split()[1:]]
-    return list(dict.fromkeys(secret for secret in found if secret))
+def _batch(prefix: str, make: Callable[[], _Batch]) -> _Batch:
+    """What `make` makes; of the SDK's variables it reads, one with a value that can't be is named."""
+    try:
+        return make()
+    except ValueError as error:
+        variable = str(error).partition(" ")[0].removesuffix("_millis").upper()
+        raise SettingsError(f"{prefix}_{variable}: {error}") from None
 
 
-def _secrets_of_url(url: str) -> Iterator[str]:
-    """Its password and those in its query, as they are written and as they are meant."""
-    rest = url.partition("://")[2]
-    written = [rest.rpartition("@")[0].partition(":")[2]] if "@" in rest else []
-    query = (pair.partition("=") for pair in url.partition("?")[2].split("&"))
-    written += [value for key, _, value in query if is_secret_key(unquote(key))]
-    for password in written:
-        yield from (password, unquote(password))
+class _Periodic(PeriodicExportingMetricReader):
+    """One that can be taken off its provider without a warning.
+
+    The SDK takes away what it collects with and then has it collect a last time, which it warns of.
+    """
+
+    def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
+        if self._collect is None:
+            self._collect = lambda *_given, **_named: None  # type: ignore[assignment] # nothing is to be received
+        super().shutdown(timeout_millis, **kwargs)
 
 
 def _colour(settings: Settings) -> bool | None:

@@ -11,6 +11,7 @@ from opentelemetry.sdk._logs import LogRecordProcessor, ReadWriteLogRecord
 from opentelemetry.sdk.trace import Event, ReadableSpan, Span, SpanProcessor
 from opentelemetry.trace import SpanContext, Status
 
+from weaver_ai.telemetry.attributes import name_of
 from weaver_ai.telemetry.propagation import INBOUND_LINK
 from weaver_ai.telemetry.redaction import Redactor
 from weaver_ai.telemetry.validation import record_validation_errors
@@ -46,15 +47,14 @@ class RedactingSpans(SpanProcessor):
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         del parent_context
-        for key, value in (self._redactor.attributes(span.attributes) or {}).items():
-            span.set_attribute(key, value)
-        name = self._redactor.text(span.name)
+        _replace(span._attributes, self._redactor.attributes(span._attributes))
+        name = self._redactor.text(name_of(span.name))
         if name != span.name:
             span.update_name(name)
 
     def _on_ending(self, span: Span) -> None:
         text = self._redactor.text
-        span._name = text(span._name)
+        span._name = text(name_of(span._name))
         _replace(span._attributes, self._redactor.attributes(span._attributes))
         if span._events:  # asked before the copy that the public property makes
             for event in span.events:
@@ -76,6 +76,7 @@ def _replace(attributes: Any, redacted: Mapping[str, Any] | None) -> None:
     if redacted is None or attributes is None:
         return
     inner: dict[str, Any] = getattr(attributes, "_dict", attributes)
+    inner.clear()  # keys may have changed as well
     inner.update(redacted)
 
 

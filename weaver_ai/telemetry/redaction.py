@@ -2,7 +2,8 @@
 
 Three ways, all of them always on: a value under a key that names a secret (`password`,
 `x-api-key`), text that looks like a secret (a provider's key, a bearer token, a password in a URL),
-and the values of the settings' own secrets wherever they appear.
+and the values of the settings' own secrets wherever they appear. On the way text becomes what UTF-8
+can hold: one half of a surrogate pair, which JSON from strangers may have, would cost a whole batch.
 """
 
 from __future__ import annotations
@@ -69,11 +70,12 @@ class Redactor:
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         known = sorted({secret for secret in secrets if len(secret) >= _MIN_KNOWN_SECRET}, key=len, reverse=True)
         self._known = tuple(known)
-        self._keys: dict[str, Hold] = {}
+        self._keys: dict[str, tuple[Hold, str]] = {}
 
     def text(self, text: str) -> str:
         """`text` without secrets; the same object if there are none."""
         original = text
+        text = _encodable(text)
         for secret in self._known:
             if secret in text:
                 text = text.replace(secret, REDACTED)
@@ -101,29 +103,38 @@ class Redactor:
 
     def value(self, key: str, value: Any) -> Any:
         """An attribute's or a body's value without secrets; the same object if there are none."""
+        return self._under(self._key(key)[0], value)
+
+    def _under(self, hold: Hold, value: Any) -> Any:
         if isinstance(value, bool) or value is None:
             return value
-        hold = self._hold_of(key)
         if isinstance(value, (int, float)):
             secret = hold == "firm" or (hold == "loose" and abs(value) >= _SHORT_NUMBER)
             return REDACTED if secret else value
         return _blank(value) if hold else self._inside(value)
 
     def attributes(self, attributes: Mapping[str, Any] | None) -> dict[str, Any] | None:
-        """The attributes without secrets as a new dict, or None if there is nothing to redact."""
+        """The attributes without secrets as a new dict, or None if there is nothing to redact.
+
+        A key that is itself a secret is redacted, too.
+        """
         changed: dict[str, Any] | None = None
         for key, value in (attributes or {}).items():
-            redacted = self.value(key, value)
-            if redacted is not value and redacted != value:
+            hold, shown = self._key(key)
+            redacted = self._under(hold, value)
+            if shown != key or (redacted is not value and redacted != value):
                 if changed is None:
                     changed = dict(attributes or {})
-                changed[key] = redacted
+                if shown != key:
+                    del changed[key]
+                changed[shown] = redacted
         return changed
 
-    def _hold_of(self, key: str) -> Hold:
+    def _key(self, key: str) -> tuple[Hold, str]:
+        """How surely `key` names a secret, and what is shown of it."""
         known = self._keys.get(key)
         if known is None:
-            known = hold_of(key)
+            known = hold_of(key), self.text(key)
             if len(self._keys) < 10_000:  # noqa: PLR2004 - keys are few; this only bounds a hostile program
                 self._keys[key] = known
         return known
@@ -136,7 +147,7 @@ class Redactor:
             redacted = self.text(text)
             return value if redacted == text else redacted.encode()
         if isinstance(value, Mapping):
-            return {str(key): self.value(str(key), item) for key, item in value.items()}
+            return {self._key(str(key))[1]: self.value(str(key), item) for key, item in value.items()}
         if isinstance(value, Sequence):
             items = [self._inside(item) for item in value]
             for at in range(1, len(items)):
@@ -147,7 +158,7 @@ class Redactor:
 
     def _is_flag(self, word: Any) -> bool:
         """Whether what follows `word` in a list of arguments is a secret: `--password`."""
-        return isinstance(word, str) and word.startswith("--") and self._hold_of(word[2:]) != ""
+        return isinstance(word, str) and word.startswith("--") and self._key(word[2:])[0] != ""
 
     def _json(self, text: str) -> str:
         # Parsed only when a pattern sees something or a key might name a secret: most JSON is clean.
@@ -161,6 +172,17 @@ class Redactor:
             if redacted != parsed:
                 text = json.dumps(redacted, ensure_ascii=False, separators=(",", ":"))
         return self.text(text)
+
+
+def _encodable(text: str) -> str:
+    """`text`, with U+FFFD for each half of a surrogate pair that stands alone."""
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
 
 
 def _holds_any(text: str, hints: tuple[str, ...]) -> bool:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 from uuid import uuid4
 
-from opentelemetry.sdk.resources import Resource
-
 from weaver_ai.settings import Settings
 from weaver_ai.telemetry.runtime import weaver_version
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.resources import Resource
 
 __all__ = ["resource_attributes", "resource_of", "service_name"]
 
@@ -33,6 +35,8 @@ def resource_attributes(settings: Settings) -> dict[str, str]:
 
 
 def resource_of(attributes: dict[str, str]) -> Resource:
+    from opentelemetry.sdk.resources import Resource  # noqa: PLC0415 - the SDK, only when it is needed
+
     return Resource.create(dict(attributes))
 
 

@@ -12,7 +12,7 @@ from opentelemetry import context as context_api
 from opentelemetry.context import Context
 from opentelemetry.trace import INVALID_SPAN, Link, Span, SpanKind, set_span_in_context
 
-from weaver_ai.telemetry.attributes import attributes_of
+from weaver_ai.telemetry.attributes import attributes_of, name_of
 from weaver_ai.telemetry.exceptions import mark_error
 from weaver_ai.telemetry.runtime import active
 
@@ -51,7 +51,7 @@ def start_span(
     """
     if not active().enabled:
         return _NO_SPAN
-    return _SpanBlock(name, attributes, _kind, _links, _parent)
+    return _SpanBlock(name_of(name), attributes, _kind, _links, _parent)
 
 
 class _SpanBlock(AbstractContextManager[Span]):

@@ -17,8 +17,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from weaver_ai.settings import Settings, load_settings
 from weaver_ai.telemetry import runtime
+from weaver_ai.telemetry.known_secrets import known_secrets
 from weaver_ai.telemetry.metrics import GenAIMetrics, MeasuringSampler, Prometheus
-from weaver_ai.telemetry.pipeline import Pipeline, known_secrets
+from weaver_ai.telemetry.pipeline import Pipeline
 from weaver_ai.telemetry.processors import InboundLinks, RedactingLogs, RedactingSpans
 from weaver_ai.telemetry.redaction import Redactor
 from weaver_ai.telemetry.sampling import sampler_of

@@ -108,10 +108,18 @@ def breaks() -> SpanExportResult:
     raise ConnectionError("https://me:hunter2@collector refused")
 
 
+def explains() -> SpanExportResult:
+    log = logging.getLogger("opentelemetry.exporter.test")
+    log.warning("Transient error %s, retrying", "no route to https://me:hunter2@collector")
+    log.error("Failed to export due to timeout")
+    return SpanExportResult.FAILURE
+
+
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
         (refuses, "the exporter could not deliver"),
+        (explains, "Transient error no route to https://me:[redacted]@collector, retrying"),
         (breaks, "ConnectionError: https://me:[redacted]@collector refused"),
     ],
 )
@@ -129,10 +137,21 @@ def test_a_failing_exporter_is_said_once_and_its_recovery_once(
     batch.force_flush()
     health = combined_health([batch])
     assert health == ExporterHealth("ok", failed=2, exported=1, latency=health.latency)
-    assert [(record.levelno, record.getMessage()) for record in caplog.records] == [
+    told = [record for record in caplog.records if record.name == "weaver_ai.telemetry"]
+    assert [(record.levelno, record.getMessage()) for record in told] == [
         (logging.WARNING, f"export of traces fails: {reason}; requests go on, telemetry is lost"),
         (logging.WARNING, "export of traces works again"),
     ]
+
+
+def test_a_reason_stays_while_the_exporter_repeats_itself_in_silence(build: Any) -> None:
+    exporter = Exporter(explains)
+    batch, tracer = build(exporter)
+    for answer in (explains, refuses):
+        exporter.answer = answer
+        tracer.start_span("x").end()
+        batch.force_flush()
+    assert (combined_health([batch]).reason or "").startswith("Transient error no route")
 
 
 def test_no_exporter_is_off() -> None:

@@ -6,9 +6,12 @@ from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.trace import TracerProvider
 
+from weaver_ai.errors import SettingsError
 from weaver_ai.settings import Settings, load_settings
 from weaver_ai.telemetry.export import CountedLogs, CountedSpans
-from weaver_ai.telemetry.pipeline import _OTLP_MISSING, build_pipeline, known_secrets, otlp_headers
+from weaver_ai.telemetry.known_secrets import known_secrets
+from weaver_ai.telemetry.otlp_headers import otlp_headers
+from weaver_ai.telemetry.pipeline import _OTLP_MISSING, build_pipeline
 from weaver_ai.telemetry.redaction import Redactor
 from weaver_ai.telemetry.resource import resource_attributes, service_name
 from weaver_ai.telemetry.runtime import weaver_version
@@ -22,11 +25,19 @@ def settings(**given: Any) -> Settings:
 
 
 def test_headers_are_decoded() -> None:
-    assert otlp_headers(settings(otel_exporter_otlp_headers="X-Team=a%20b,api-key=k")) == {
-        "x-team": "a b",
-        "api-key": "k",
-    }
-    assert otlp_headers(settings()) is None
+    given = settings(otel_exporter_otlp_headers="X-Team=a%20b,api-key=k")
+    assert otlp_headers(given, "traces") == {"x-team": "a b", "api-key": "k"}
+    assert otlp_headers(settings(), "traces") is None
+
+
+def test_the_headers_of_a_signal_stand_in_for_those_of_all() -> None:
+    given = settings(otel_exporter_otlp_headers="team=all", otel_exporter_otlp_traces_headers="team=traces")
+    assert [otlp_headers(given, signal) for signal in ("traces", "metrics", "logs")] == [
+        {"team": "traces"},
+        {"team": "all"},
+        {"team": "all"},
+    ]
+    assert "for-traces" in known_secrets(settings(otel_exporter_otlp_traces_headers="api-key=for-traces"))
 
 
 def test_every_secret_of_the_settings_is_known() -> None:
@@ -113,6 +124,36 @@ def test_a_pipeline_redacts_first_and_exports_last() -> None:
             batch.shutdown()
         for reader in pipeline.metric_readers:
             reader.shutdown(timeout_millis=1)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "line"),
+    [
+        ("OTEL_BSP_SCHEDULE_DELAY", "-1", "OTEL_BSP_SCHEDULE_DELAY: schedule_delay_millis must be positive."),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "0", "OTEL_BSP_MAX_QUEUE_SIZE: max_queue_size must be a positive integer."),
+        (
+            "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE",
+            "100000",
+            "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE: max_export_batch_size must be less than or equal to max_queue_size.",
+        ),
+    ],
+)
+def test_a_batch_that_cannot_be_names_its_variable(
+    variable: str, value: str, line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError) as caught:
+        build_pipeline(settings(otel_exporter_otlp_endpoint="http://127.0.0.1:9"), Redactor())
+    assert str(caught.value) == line
+
+
+def test_a_reader_that_is_taken_off_its_provider_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    pipeline = build_pipeline(settings(otel_metrics_exporter="console"), Redactor())
+    (reader,) = pipeline.metric_readers
+    provider = MeterProvider(shutdown_on_exit=False)
+    provider.add_metric_reader(reader)
+    provider.remove_metric_reader(reader)
+    assert caplog.messages == []
 
 
 @pytest.mark.parametrize(
