@@ -235,4 +235,4 @@ def _target_findings(settings: Settings, target: str) -> Iterator[Finding]:
             for remark in models.remarks(entry):
                 yield Finding("warning", f"the agent {entry.name!r}: {remark}")
     except WeaverError as error:
-        yield Finding("error", f"WEAVER_TARGET: {error.message}")
+        yield Finding("error", f"WEAVER_TARGET: {error.message}{f': {error.hint}' if error.hint else ''}")

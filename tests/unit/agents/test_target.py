@@ -12,6 +12,12 @@ GOOD = """
 from weaver_ai.agents import Weaver
 weaver = Weaver("mine")
 other = 7
+def broken_maker():
+    raise ValueError("two\\nlines")
+async def maker():
+    return weaver
+def of_what(it):
+    return weaver
 class Holder:
     inner = weaver
 def make():
@@ -23,6 +29,11 @@ MODULES = {
     "broken": "raise RuntimeError('the flux is low')",
     "keyless": "from pydantic_ai import Agent\nAgent('openai:gpt-6-luna', name='a')\n",
     "misspelt": "def x(:\n",
+    "nested": "from targets_of_the_test import broken\n",
+    "leaving": "raise SystemExit(3)",
+    "long": "raise RuntimeError('x' * 400)",
+    "lazy": "def __getattr__(name):\n    if name.startswith('__'):\n        raise AttributeError(name)\n"
+    "    raise RuntimeError(f'no {name} yet')\n",
     "misregistered": "from weaver_ai.agents import Weaver\nWeaver('a b')\n",
 }
 
@@ -65,14 +76,14 @@ WRONG = {
     "dependency:weaver": (
         (
             "'targets_of_the_test.dependency:weaver': importing 'targets_of_the_test.dependency' failed: "
-            "No module named 'a_package_that_nobody_has'"
+            "No module named 'a_package_that_nobody_has' (dependency.py, line 1)"
         ),
         None,
     ),
     "broken:weaver": (
         (
             "'targets_of_the_test.broken:weaver': importing 'targets_of_the_test.broken' failed: "
-            "RuntimeError: the flux is low"
+            "RuntimeError: the flux is low (broken.py, line 1)"
         ),
         None,
     ),
@@ -86,7 +97,7 @@ WRONG = {
     "misregistered:weaver": (
         (
             "'targets_of_the_test.misregistered:weaver': importing 'targets_of_the_test.misregistered' failed: "
-            "a Weaver's name can't be 'a b'"
+            "a Weaver's name can't be 'a b' (misregistered.py, line 2)"
         ),
         "up to 64 letters, digits, '.', '_' and '-', the first a letter or a digit",
     ),
@@ -94,8 +105,45 @@ WRONG = {
         "'targets_of_the_test.good:waever': the module 'targets_of_the_test.good' has no attribute 'waever'",
         "did you mean 'weaver'?",
     ),
+    "nested:weaver": (
+        (
+            "'targets_of_the_test.nested:weaver': importing 'targets_of_the_test.nested' failed: "
+            "RuntimeError: the flux is low (broken.py, line 1)"
+        ),
+        None,
+    ),
+    "leaving:weaver": (
+        (
+            "'targets_of_the_test.leaving:weaver': importing 'targets_of_the_test.leaving' failed: "
+            "SystemExit: 3 (leaving.py, line 1)"
+        ),
+        None,
+    ),
+    "long:weaver": (
+        (
+            "'targets_of_the_test.long:weaver': importing 'targets_of_the_test.long' failed: "
+            f"RuntimeError: {'x' * 299}… (long.py, line 1)"
+        ),
+        None,
+    ),
+    "lazy:weaver": (
+        "'targets_of_the_test.lazy:weaver': looking for 'weaver' failed: RuntimeError: no weaver yet (lazy.py, line 4)",
+        None,
+    ),
+    "good:broken_maker": (
+        "'targets_of_the_test.good:broken_maker': calling it failed: ValueError: two lines (good.py, line 6)",
+        None,
+    ),
+    "good:maker": (
+        "'targets_of_the_test.good:maker' is an async function",
+        "name a plain one that returns a Weaver",
+    ),
+    "good:of_what": (
+        "'targets_of_the_test.good:of_what' is a function that wants arguments, and it gets none",
+        None,
+    ),
     "good:other": (
-        "'targets_of_the_test.good:other' is a 'int', not a Weaver",
+        "'targets_of_the_test.good:other' is of the type 'int', not a Weaver",
         "name the object that Weaver(...) gave",
     ),
     "good:Holder": (
@@ -114,6 +162,30 @@ def test_a_wrong_target_says_where_the_way_ends(target: str, expected: tuple[str
     with pytest.raises(TargetError) as wrong:
         load_target(f"targets_of_the_test.{target}")
     assert (wrong.value.message, wrong.value.hint) == expected
+
+
+FILES = {
+    "my_package/agents.py": "write my_package.agents:weaver",
+    "my_package/agents.py:desk": "write my_package.agents:desk",
+    "./agents.py:weaver": "write agents:weaver",
+    "agents.py": "write agents:weaver",
+    "my_package\\agents.py:weaver": "write my_package.agents:weaver",
+    "/srv/agents.py:weaver": "write module:attribute, for instance my_package.agents:weaver",
+    "../agents.py:weaver": "write module:attribute, for instance my_package.agents:weaver",
+}
+
+
+@pytest.mark.parametrize(("target", "hint"), FILES.items(), ids=FILES.keys())
+def test_a_file_is_no_target_and_what_is_one_is_said(target: str, hint: str) -> None:
+    with pytest.raises(TargetError) as wrong:
+        load_target(target)
+    assert (wrong.value.message, wrong.value.hint) == (f"{target!r} is a file's name", hint)
+
+
+@pytest.mark.parametrize("target", ["", ":weaver", ".agents:weaver"])
+def test_what_has_no_module_is_no_target(target: str) -> None:
+    with pytest.raises(TargetError, match=f"^{target!r} is no target$"):
+        load_target(target)
 
 
 def test_a_missing_parent_package_is_the_one_named() -> None:

@@ -92,7 +92,10 @@ def test_a_target_that_leads_nowhere_is_an_error(
 ) -> None:
     monkeypatch.setenv("WEAVER_TARGET", "no_such_module:weaver")
     assert main(["doctor"]) == 1
-    assert "error: WEAVER_TARGET: 'no_such_module:weaver': there is no module" in capsys.readouterr().out
+    assert (
+        "error: WEAVER_TARGET: 'no_such_module:weaver': there is no module 'no_such_module': "
+        "run it from the directory that holds the module, or install the package\n"
+    ) in capsys.readouterr().out
 
 
 def _texts(level: str, **settings: Any) -> list[str]:
