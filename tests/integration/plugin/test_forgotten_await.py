@@ -89,6 +89,22 @@ def test_at_the_end_of_a_fixture(run_here: Run) -> None:
     assert len(complaints(result)) == 1
 
 
+def test_a_task_that_nobody_awaits(run_here: Run) -> None:
+    result = run_here(
+        """
+        async def test_it(spans):
+            task = asyncio.create_task(spans.eventually.one("publish *"))
+            await asyncio.sleep(0)
+        """,
+        *ASYNC,
+        plugins=["pytest_asyncio.plugin"],
+    )
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(
+        ["spans.eventually.one('publish *') had no answer when the test ended: await the task that was made of it"]
+    )
+
+
 def test_what_failed_anyway_says_why_and_no_more(run_here: Run) -> None:
     result = run_here(
         """

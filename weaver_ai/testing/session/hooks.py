@@ -96,7 +96,7 @@ class TracedSession:
         undo = self.test.enter_body(item) if self.test else None
         try:
             yield
-            if self.test and (forgotten := self.test.promises.forgotten()):
+            if self.test and (forgotten := self.test.promises.body_ended()):
                 self._fail("\n".join(forgotten))
         finally:
             if undo:

@@ -107,6 +107,7 @@ class TracedTest:
 
     def enter_body(self, item: pytest.Item) -> Callable[[], None]:
         """Before the test function, which is watched from inside its task if it is a coroutine function."""
+        self.promises.body_begins()
         before = get_current()
         function = getattr(item, "obj", None)
         watched = self._context.watch(function) if function else None
@@ -127,7 +128,7 @@ class TracedTest:
 
     def verdict(self) -> str | None:
         """What this test's trace broke; None if all holds, and for a test that didn't pass."""
-        forgotten = self.promises.forgotten()
+        forgotten = self.promises.test_ended()
         if not self.passed:
             return None
         if forgotten:  # in a fixture's end; those of the body have failed it
