@@ -117,6 +117,15 @@ def test_any_language_and_all_three_signals(run_here: Run) -> None:
         assert told("cumulative") == ("up_down_counter", 14, (3, 4, 10), 3, "s")
         assert told("gauge") == ("gauge", 3, (3, 4), 2, "s")
         assert told("delay") == ("histogram", 1.0, (0.5, 0.5), 7, "s")
+        with metrics.scope() as act:
+            pass
+        for ask, part, unsaid in ((act.one, "scope()", "when"), (metrics.one, "within=", "in which span")):
+            with pytest.raises(AssertionError) as failure:
+                ask("delta", value=9, **({} if ask == act.one else {"within": "serve"}))
+            assert str(failure.value).endswith(
+                f"{part} leaves out what other processes measured, for their exports don't say {unsaid}; "
+                "in the whole test there is delta 7 s (counter)"
+            )
 
     def test_isolated(spans, logs, metrics, otlp):
         assert (spans.all(), logs.all(), metrics.all()) == ([], [], [])

@@ -68,6 +68,16 @@ def test_every_condition_of_logs(run_here: Run) -> None:
                 assert logs.count(within="a") == 0 and logs.one(within="renamed").body == "deep"
         assert logs.one(within="renamed").span.end is not None
 
+    def test_a_log_is_read_once_and_its_span_is_as_it_is_now(logs):
+        with tracer.start_as_current_span("a"):
+            emit("first")
+            first = logs.one("first")
+            emit("second")
+            assert logs.one("first") is first and first in logs.all()
+            assert first.span.is_open
+        assert not first.span.is_open
+        assert repr(first) == "<log info  'first' in 'a'>"
+
     def test_combined(logs):
         refund()
         assert bodies(logs, log(severity="error") | log("d*")) == ["declined", "done"]
@@ -78,7 +88,7 @@ def test_every_condition_of_logs(run_here: Run) -> None:
             "log(log('d*', {'order': 7}, severity='error') | log(~log(span=None)))"
         )
     """
-    ).assert_outcomes(passed=3)
+    ).assert_outcomes(passed=4)
 
 
 def test_logs_in_order(run_here: Run) -> None:

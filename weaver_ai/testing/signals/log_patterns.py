@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias, TypedDict, Unpack, final, get_args
 from weaver_ai.spans import Scope, Span
 from weaver_ai.spans.query import SpanPattern
 from weaver_ai.spans.tree import Forest
-from weaver_ai.spans.values import MISSING
+from weaver_ai.spans.values import MISSING, show
 from weaver_ai.testing.asserting.keywords import known, one_of
 from weaver_ai.testing.asserting.match import Expected, Identified, What, target_of
 from weaver_ai.testing.signals.patterns import (
@@ -24,7 +24,7 @@ from weaver_ai.testing.signals.patterns import (
     text,
 )
 
-__all__ = ["Conditions", "Log", "LogPattern", "Severity", "log", "pattern_of", "severity_of"]
+__all__ = ["Conditions", "Log", "LogPattern", "Severity", "line_of", "log", "pattern_of", "severity_of"]
 
 Severity: TypeAlias = Literal["unspecified", "trace", "debug", "info", "warn", "error", "fatal"]
 
@@ -47,14 +47,13 @@ class Conditions(TypedDict, total=False):
     within: What | Identified
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Log:
     """One log record. Equal only to itself.
 
     Attributes:
         severity: the name of the range that `severity_number` lies in (logs data model, SeverityNumber).
         time: nanoseconds since the epoch; when it was observed, if it doesn't say when it happened.
-        span: the span of this test in which it was written, as it is now; None if it was written in none.
     """
 
     body: object
@@ -66,8 +65,16 @@ class Log:
     scope: Scope = field(default_factory=Scope)
     trace_id: str | None = None
     span_id: str | None = None
-    span: Span | None = None
-    _forest: Callable[[], Forest] = field(default=lambda: Forest(()), repr=False)
+    _forest: Callable[[], Forest] = field(default=lambda: Forest(()))
+
+    @property
+    def span(self) -> Span | None:
+        """The span of this test in which it was written, as it is now; None if it was written in none."""
+        forest, position = _place(self) or (None, None)
+        return None if forest is None or position is None else forest.spans[position]
+
+    def __repr__(self) -> str:
+        return f"<log {line_of(self)}>"
 
 
 @final
@@ -142,6 +149,13 @@ def _place(log: Log) -> Place | None:
         return None
     forest = log._forest()
     return forest, forest.position((log.trace_id, log.span_id))
+
+
+def line_of(log: Log) -> str:
+    """The log record in one line: severity, body, attributes, span."""
+    attributes = f" {show(log.attributes)}" if log.attributes else ""
+    where = f" in {log.span.name!r}" if log.span else ""
+    return f"{log.severity:<5} {show(log.body)}{attributes}{where}"
 
 
 def severity_of(number: int) -> Severity:

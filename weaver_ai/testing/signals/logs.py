@@ -6,13 +6,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeAlias, Unpack, final
 
-from weaver_ai.spans import Scope, Span
+from weaver_ai.spans import Scope
 from weaver_ai.spans.growing import Growing
 from weaver_ai.spans.tree import Forest
-from weaver_ai.spans.values import clip, show
+from weaver_ai.spans.values import clip
 from weaver_ai.testing.asserting.match import Expected
 from weaver_ai.testing.asserting.promises import Promise, Promises
-from weaver_ai.testing.signals.log_patterns import Conditions, Log, LogPattern, Severity, log, pattern_of, severity_of
+from weaver_ai.testing.signals.log_patterns import (
+    Conditions,
+    Log,
+    LogPattern,
+    Severity,
+    line_of,
+    log,
+    pattern_of,
+    severity_of,
+)
 from weaver_ai.testing.signals.logs_elsewhere import elsewhere
 from weaver_ai.testing.signals.patterns import Asked, Text
 from weaver_ai.testing.signals.signal import Eventually, Signal, Waiting
@@ -44,8 +53,9 @@ class Logs(Signal[Log]):
         super().__init__(recording.subscribe_to_all, promises)
         self._recording = recording
         self._growing = Growing()
-        self._forest = Forest(())
-        self._known: list[Log] = []
+        self._forest: tuple[int, Forest] | None = None
+        self._own: list[Log] = []
+        self._others: list[Log] = []
         self._began: tuple[_Moment, _Moment | None] | None = None
 
     def one(
@@ -136,30 +146,19 @@ class Logs(Signal[Log]):
         return len(self._recording.logs), self._recording.now()
 
     def _items(self) -> list[Log]:
-        records = tuple(self._recording.logs)
-        if records or self._recording.remote.logs:
-            self._forest = self._growing.forest(self._recording.snapshot())
-        self._known = [*map(self._again, self._known, records), *map(self._read, records[len(self._known) :])]
-        return self._with_others(self._known)
-
-    def _with_others(self, own: list[Log]) -> list[Log]:
-        """Those of other processes too, and of all of them only what is in the scope."""
-        others = [self._arrived(record) for record in tuple(self._recording.remote.logs)]
+        self._forest = None  # an open span can get attributes, which no version tells
+        records, arrived = tuple(self._recording.logs), tuple(self._recording.remote.logs)
+        self._own = [*self._own, *map(self._read, records[len(self._own) :])]
+        self._others = [*self._others, *map(self._arrived, arrived[len(self._others) :])]
+        own, others = self._own, self._others
         if self._began is not None:
             (first, began), last = self._began
             own = own[first : last[0] if last else None]
             others = [log for log in others if began <= log.time and (last is None or log.time < last[1])]
-        return sorted([*own, *others], key=lambda log: log.time) if others else list(own)
-
-    def _again(self, known: Log, record: ReadWriteLogRecord) -> Log:
-        """The log as it was read, unless its span has changed since."""
-        is_final = known.span_id is None or (known.span is not None and not known.span.is_open)
-        return known if is_final else self._read(record)
+        return sorted([*own, *others], key=lambda log: log.time) if others else own
 
     def _read(self, record: ReadWriteLogRecord) -> Log:
         written, scope = record.log_record, record.instrumentation_scope
-        trace_id = f"{written.trace_id:032x}" if written.trace_id else None
-        span_id = f"{written.span_id:016x}" if written.span_id else None
         number = written.severity_number.value if written.severity_number else 0
         return Log(
             body=written.body,
@@ -169,9 +168,8 @@ class Logs(Signal[Log]):
             event_name=written.event_name,
             time=written.timestamp or written.observed_timestamp or 0,
             scope=Scope(scope.name, scope.version) if scope else Scope(),
-            trace_id=trace_id,
-            span_id=span_id,
-            span=self._span(trace_id, span_id),
+            trace_id=f"{written.trace_id:032x}" if written.trace_id else None,
+            span_id=f"{written.span_id:016x}" if written.span_id else None,
             _forest=self._seen,
         )
 
@@ -186,19 +184,17 @@ class Logs(Signal[Log]):
             scope=record.scope,
             trace_id=record.trace_id,
             span_id=record.span_id,
-            span=self._span(record.trace_id, record.span_id),
             _forest=self._seen,
         )
 
     def _seen(self) -> Forest:
-        return self._forest
-
-    def _span(self, trace_id: str | None, span_id: str | None) -> Span | None:
-        position = self._forest.position((trace_id, span_id)) if trace_id and span_id else None
-        return None if position is None else self._forest.spans[position]
+        version, known = self._recording.version, self._forest
+        if known is None or known[0] != version:
+            known = self._forest = version, self._growing.forest(self._recording.snapshot())
+        return known[1]
 
     def _line(self, item: Log) -> str:
-        return _line(item)
+        return line_of(item)
 
     def _why_empty(self, asked: Asked[Log]) -> Iterator[str]:
         yield from elsewhere(self._recording, asked)
@@ -297,13 +293,7 @@ class LogsWaiting(Waiting[Log]):
 
 def lines_of(recording: Recording) -> list[str]:
     """Each log record in one line."""
-    return [_line(log) for log in Logs(recording).all()]
-
-
-def _line(log: Log) -> str:
-    attributes = f" {show(log.attributes)}" if log.attributes else ""
-    where = f" in {log.span.name!r}" if log.span else ""
-    return f"{log.severity:<5} {show(log.body)}{attributes}{where}"
+    return [line_of(log) for log in Logs(recording).all()]
 
 
 def _steps(verb: str, bodies: Sequence[Text | LogPattern]) -> list[LogPattern]:

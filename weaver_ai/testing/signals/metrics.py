@@ -170,7 +170,7 @@ class Metrics(Signal[Metric]):
     def scope(self) -> Iterator[Metrics]:
         """Only what is measured inside: `with metrics.scope() as act: ...; act.one("orders", value=1)`.
 
-        What another process measured isn't in it: its exports don't say when.
+        What another process measured isn't in it: its exports don't say when. A failure says so.
         """
         inner = self._narrowed(replace(self._part, before=_observed_values(), began=len(self._recording.measurements)))
         try:
@@ -237,7 +237,20 @@ class Metrics(Signal[Metric]):
         return f"{item.name} {item.value:g}{unit} ({item.kind}){f' {show(item.attributes)}' if item.attributes else ''}"
 
     def _why_empty(self, asked: Asked[Metric]) -> Iterator[str]:
-        return self._recording.remote.refusals()
+        if self._part.began is not None or self._part.within is not None:
+            yield from self._left_out(asked)
+        yield from self._recording.remote.refusals()
+
+    def _left_out(self, asked: Asked[Metric]) -> Iterator[str]:
+        """The series that is meant, if another process measured it."""
+        part, unsaid = ("scope()", "when") if self._part.within is None else ("within=", "in which span")
+        for series in _arrived(self._recording.remote.points):
+            if all(condition.holds(series) for condition in asked if condition.label != "value"):
+                yield (
+                    f"{part} leaves out what other processes measured, for their exports don't say {unsaid}; "
+                    f"in the whole test there is {self._line(series)}"
+                )
+                return
 
 
 @final

@@ -53,7 +53,10 @@ class Signal(ABC, Generic[T]):
         return iter(())
 
     def _find(self, asked: Asked[T]) -> list[T]:
-        return [item for item in self._items() if all(condition.holds(item) for condition in asked)]
+        found = self._items()
+        for condition in asked:
+            found = list(filter(condition.holds, found))
+        return list(found)
 
     def _one(self, asked: Asked[T]) -> T:
         __tracebackhide__ = True
