@@ -37,6 +37,7 @@ InT = TypeVar("InT")
 FoundT = TypeVar("FoundT")
 WorkflowFunction: TypeAlias = Callable[[Run, InT], Awaitable[OutputT]]
 
+_MOST_NAMES: Final = 12
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -237,7 +238,7 @@ class Weaver:
         Raises:
             AgentNotFound: there is none; the hint says what was perhaps meant.
         """
-        return _found(name, self.agents, AgentNotFound, "agent")
+        return self._found(name, self.agents, AgentNotFound, "agent")
 
     def find_workflow(self, name: str) -> RegisteredWorkflow:
         """The workflow of that name.
@@ -245,7 +246,7 @@ class Weaver:
         Raises:
             WorkflowNotFound: there is none; the hint says what was perhaps meant.
         """
-        return _found(name, self.workflows, WorkflowNotFound, "workflow")
+        return self._found(name, self.workflows, WorkflowNotFound, "workflow")
 
     def find(self, name: str) -> Entry:
         """The agent or the workflow of that name.
@@ -253,7 +254,7 @@ class Weaver:
         Raises:
             AgentNotFound: there is neither; the hint says what was perhaps meant.
         """
-        return _found(name, self._entries, AgentNotFound, "agent or workflow")
+        return self._found(name, self._entries, AgentNotFound, "agent or workflow")
 
     def find_capability(self, capability: str) -> Entry:
         """Whoever has that capability.
@@ -282,6 +283,13 @@ class Weaver:
             f"the agent {agent.name!r} isn't registered with {self.name!r}", hint="register it with weaver.agent(...)"
         )
 
+    def _found(self, name: str, among: Mapping[str, FoundT], missing: type[WeaverError], what: str) -> FoundT:
+        if (found := among.get(name)) is not None:
+            return found
+        other = self._entries.get(name)
+        hint = did_you_mean(name, among) if other is None else f"{name!r} is {_article(other)}"
+        raise missing(f"no {what} {name!r}", hint=hint)
+
     def _register(self, entry: Entry) -> None:
         if (taken := self._entries.get(entry.name)) is not None:
             raise RegistrationError(
@@ -297,16 +305,12 @@ class Weaver:
 
 
 def did_you_mean(asked: str, known: Mapping[str, object]) -> str | None:
-    """A guess at what was meant, or the list of what there is; None when there is nothing."""
+    """A guess at what was meant, or what there is, not all of it where it is much; None when there is nothing."""
     if close := get_close_matches(asked, known, n=1):
         return f"did you mean {close[0]!r}?"
-    return f"there is {', '.join(map(repr, known))}" if known else None
-
-
-def _found(name: str, among: Mapping[str, FoundT], missing: type[WeaverError], what: str) -> FoundT:
-    if (found := among.get(name)) is None:
-        raise missing(f"no {what} {name!r}", hint=did_you_mean(name, among))
-    return found
+    shown = ", ".join(map(repr, list(known)[:_MOST_NAMES]))
+    more = len(known) - _MOST_NAMES
+    return (f"there is {shown}, and {more} more" if more > 0 else f"there is {shown}") if known else None
 
 
 def _article(entry: Entry) -> str:

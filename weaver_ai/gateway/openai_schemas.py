@@ -23,7 +23,7 @@ from pydantic import (
 )
 
 from weaver_ai.gateway import examples
-from weaver_ai.gateway.schemas import Body
+from weaver_ai.gateway.schemas import Body, Flag, Number, Whole
 
 __all__ = [
     "AssistantMessage",
@@ -150,7 +150,7 @@ class FunctionDefinition(BaseModel):
     name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
     description: str | None = None
     parameters: dict[str, Any] = Field(default_factory=lambda: {"type": "object", "properties": {}})
-    strict: bool | None = None
+    strict: Flag | None = None
 
 
 class Tool(BaseModel):
@@ -187,7 +187,7 @@ class JSONSchema(BaseModel):
     name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
     description: str | None = None
     definition: dict[str, Any] = Field(alias="schema")
-    strict: bool | None = None
+    strict: Flag | None = None
 
 
 class JSONSchemaFormat(BaseModel):
@@ -201,8 +201,8 @@ ResponseFormat = Annotated[TextFormat | JSONObjectFormat | JSONSchemaFormat, Fie
 
 
 class StreamOptions(BaseModel):
-    include_usage: bool = False
-    include_obfuscation: bool | None = None
+    include_usage: Flag = False
+    include_obfuscation: Flag | None = None
 
 
 def _only(*allowed: object, why: str) -> BeforeValidator:
@@ -236,27 +236,27 @@ class ChatRequest(Body):
 
     model: str = Field(min_length=1, description="The name of an agent or a workflow: see GET /v1/models.")
     messages: list[Message] = Field(min_length=1)
-    stream: bool | None = False
+    stream: Flag | None = False
     stream_options: StreamOptions | None = None
     tools: list[Tool] | None = Field(default=None, description="Tools that the client runs; the agent's own stay here.")
     tool_choice: Literal["none", "auto", "required"] | NamedToolChoice | None = None
-    parallel_tool_calls: bool | None = None
+    parallel_tool_calls: Flag | None = None
     response_format: ResponseFormat | None = None
 
     # Passed on to the model, in place of what the agent was made with; of another provider's they are ignored
-    temperature: float | None = Field(default=None, ge=0, le=2)
-    top_p: float | None = Field(default=None, ge=0, le=1)
-    max_tokens: int | None = Field(default=None, ge=1)
-    max_completion_tokens: int | None = Field(default=None, ge=1)
-    presence_penalty: float | None = Field(default=None, ge=-2, le=2)
-    frequency_penalty: float | None = Field(default=None, ge=-2, le=2)
-    logit_bias: dict[str, int] | None = None
-    seed: int | None = None
+    temperature: Number | None = Field(default=None, ge=0, le=2)
+    top_p: Number | None = Field(default=None, ge=0, le=1)
+    max_tokens: Whole | None = Field(default=None, ge=1)
+    max_completion_tokens: Whole | None = Field(default=None, ge=1)
+    presence_penalty: Number | None = Field(default=None, ge=-2, le=2)
+    frequency_penalty: Number | None = Field(default=None, ge=-2, le=2)
+    logit_bias: dict[str, Whole] | None = None
+    seed: Whole | None = None
     stop: str | list[str] | None = None
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
     verbosity: Literal["low", "medium", "high"] | None = None
     service_tier: Literal["auto", "default", "flex", "scale", "priority", "fast"] | None = None
-    store: bool | None = None
+    store: Flag | None = None
     user: str | None = None
     prediction: dict[str, Any] | None = None
     prompt_cache_key: str | None = None

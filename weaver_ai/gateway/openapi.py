@@ -24,7 +24,7 @@ _REASONS = {
     406: "The `Accept` header takes nothing that is served here.",
     409: "The idempotency key came with another body before.",
     413: "The body is larger than this server takes.",
-    415: "The body isn't declared to be JSON.",
+    415: "The body isn't declared to be JSON, or is compressed.",
     422: "The request doesn't fit; `errors` names each part that doesn't.",
     429: "The queue is full, or the model provider's rate limit was hit; see `Retry-After`.",
     500: "The run failed, or the server did.",

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 from fastapi.exceptions import RequestValidationError
 from opentelemetry import trace
@@ -89,6 +90,7 @@ _HTTP: Mapping[int, tuple[str, str]] = {
 _NAMED_FIELDS = 3
 """How many wrong fields the detail names; `errors` lists them all."""
 
+_OF_A_PATH = "/:@!$&'()*+,;=~"  # what a path may hold unescaped besides letters, digits and "-._" (RFC 3986)
 _INTERNAL_DETAIL = "The server failed in a way it didn't expect; the request id finds it in logs and traces."
 
 
@@ -144,7 +146,7 @@ class Problem(BaseModel):
     title: str = Field(description="The same for every problem of the type.")
     status: int = Field(ge=400, le=599)
     detail: str = Field(description="What was wrong this time, for a person.")
-    instance: str | None = Field(default=None, description="The path that was asked for.")
+    instance: str | None = Field(default=None, description="The path that was asked for, percent-encoded.")
     request_id: str | None = Field(default=None, description="The `X-Request-ID` of the response.")
     trace_id: str | None = Field(default=None, description="The trace to look at; absent when telemetry is off.")
     hint: str | None = Field(default=None, description="What the caller can do.")
@@ -283,7 +285,7 @@ def _build(
         title=title,
         status=status,
         detail=detail,
-        instance=scope.get("path"),
+        instance=quote(scope.get("path", ""), safe=_OF_A_PATH),
         request_id=scope.get("state", {}).get("request_id"),
         trace_id=current_trace_id(),
         hint=hint,

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+from pydantic_core import PydanticKnownError
 
 from weaver_ai.agents import RunResult
 from weaver_ai.gateway import examples
@@ -22,8 +23,10 @@ __all__ = [
     "Catalogue",
     "Component",
     "Cost",
+    "Flag",
     "Health",
     "Index",
+    "Number",
     "Ready",
     "RunReport",
     "RunRequest",
@@ -34,6 +37,7 @@ __all__ = [
     "TaskTerms",
     "ToolUse",
     "Usage",
+    "Whole",
     "WorkflowInfo",
 ]
 
@@ -55,6 +59,18 @@ def _dated(value: object) -> object:
 
 _DATE_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d")
 Date = Annotated[AwareDatetime, BeforeValidator(_dated)]
+
+
+def _whole(value: object) -> object:
+    if isinstance(value, str | bool):
+        raise PydanticKnownError("int_type")
+    return value
+
+
+# Pydantic would take "1" and true for the number 1, and "yes" for true: what the document promises holds to the letter.
+Flag = Annotated[bool, Field(strict=True)]
+Whole = Annotated[int, BeforeValidator(_whole)]  # to JSON Schema 1.0 is an integer, too
+Number = Annotated[float, Field(strict=True)]
 
 
 class RunUsage(BaseModel):
@@ -233,7 +249,7 @@ class TaskSubmission(Body):
     input: JsonValue = Field(description="What the capability takes: text for most agents.")
     priority: Priority = "normal"
     metadata: dict[str, JsonValue] = Field(default_factory=dict, description="Kept with the task and handed back.")
-    delay_seconds: float | None = Field(
+    delay_seconds: Number | None = Field(
         default=None,
         ge=0,
         le=MAX_DELAY_SECONDS,
@@ -242,7 +258,7 @@ class TaskSubmission(Body):
     not_before: Date | None = Field(
         default=None, description="Not to be started before this time, in place of `delay_seconds`."
     )
-    deadline_seconds: float | None = Field(
+    deadline_seconds: Number | None = Field(
         default=None,
         gt=0,
         le=MAX_DEADLINE_SECONDS,
@@ -252,7 +268,7 @@ class TaskSubmission(Body):
     deadline: Date | None = Field(
         default=None, description="To have ended by this time, in place of `deadline_seconds`; a year ahead at most."
     )
-    retries: int | None = Field(
+    retries: Whole | None = Field(
         default=None,
         ge=0,
         le=MAX_RETRIES,

@@ -8,19 +8,25 @@ from typing import Any
 
 from fastapi.routing import APIRoute
 from pydantic_core import from_json
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 __all__ = ["StrictRoute"]
 
+_NOT_COMPRESSED = "the body must not be compressed: send it without 'Content-Encoding'"
+
 
 class StrictRequest(Request):
     """A request whose JSON has no NaN, no half of a surrogate pair and no nesting without end.
 
-    Python's own parser lets these through, and they fail later, when the value is written as JSON again.
+    Python's own parser lets these through, and they fail later, when the value is written as JSON again. A body that
+    is compressed isn't taken for broken JSON.
     """
 
     async def json(self) -> Any:
+        if self.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+            raise HTTPException(415, _NOT_COMPRESSED, {"accept-encoding": "identity"})
         body = await self.body()
         try:
             return from_json(body, allow_inf_nan=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from typing import Any
 
 import httpx2
@@ -83,6 +84,26 @@ def test_a_body_that_is_not_utf_8(gateway: Served) -> None:
             {"capability": "echo", "input": 1, "priority": "urgent"},
             "body.priority: Input should be 'low', 'normal' or 'high'",
         ),
+        (
+            "/v1/tasks",
+            {"capability": "echo", "input": 1, "retries": "1"},
+            "body.retries: Input should be a valid integer",
+        ),
+        (
+            "/v1/tasks",
+            {"capability": "echo", "input": 1, "retries": True},
+            "body.retries: Input should be a valid integer",
+        ),
+        (
+            "/v1/tasks",
+            {"capability": "echo", "input": 1, "delay_seconds": "9"},
+            "body.delay_seconds: Input should be a valid number",
+        ),
+        (
+            "/v1/chat/completions",
+            {"model": "echo", "messages": [{"role": "user", "content": "hi"}], "stream": "no"},
+            "body.stream: Input should be a valid boolean",
+        ),
     ],
 )
 def test_input_that_does_not_fit(gateway: Served, path: str, body: object, detail: str) -> None:
@@ -115,7 +136,8 @@ def test_what_is_not_there(gateway: Served, method: str, path: str, status: int,
     ("method", "path", "allowed"),
     [
         ("PUT", "/v1/tasks", "POST"),
-        ("PUT", "/v1/tasks/t-1", "GET, DELETE"),
+        ("PUT", "/v1/tasks/t-1", "GET, HEAD, DELETE"),
+        ("HEAD", "/v1/tasks/t-1/events", "GET"),
         ("POST", "/health", "GET, HEAD"),
         ("HEAD", "/v1/chat/completions", "POST"),
     ],
@@ -130,9 +152,11 @@ def test_a_refused_method_is_told_every_one_that_is_not(gateway: Served, method:
     [
         ("/v1/agents/ecko/run", "agent-not-found", "did you mean 'echo'?"),
         ("/v1/workflows/holt/run", "workflow-not-found", "did you mean 'hold'?"),
+        ("/v1/workflows/echo/run", "workflow-not-found", "'echo' is an agent"),
+        ("/v1/agents/sum/run", "agent-not-found", "'sum' is a workflow"),
     ],
 )
-def test_a_misspelt_name_is_guessed(gateway: Served, path: str, code: str, hint: str) -> None:
+def test_what_was_meant_is_guessed(gateway: Served, path: str, code: str, hint: str) -> None:
     problem = problem_in(gateway.client.post(path, json={"input": "hi"}), 404, code)
     assert problem["hint"] == hint
 
@@ -149,6 +173,28 @@ def test_a_body_that_is_not_declared_json(gateway: Served, path: str, content_ty
     response = gateway.client.post(path, content=b'{"input": "hi"}', headers=headers)
     problem = problem_in(response, 415, "unsupported-media-type")
     assert problem["detail"] == "the body must be JSON: send 'Content-Type: application/json'"
+
+
+@pytest.mark.parametrize("path", ["/v1/agents/echo/run", "/v1/tasks"])
+def test_a_compressed_body_is_not_called_malformed(gateway: Served, path: str) -> None:
+    headers = {**JSON, "content-encoding": "gzip"}
+    response = gateway.client.post(path, content=gzip.compress(b'{"input": "hi"}'), headers=headers)
+    problem = problem_in(response, 415, "unsupported-media-type")
+    assert problem["detail"] == "the body must not be compressed: send it without 'Content-Encoding'"
+    assert response.headers["accept-encoding"] == "identity"
+
+
+@pytest.mark.parametrize(
+    ("asked", "instance"),
+    [
+        ("/v1/agents/%C3%A9t%C3%A9/run", "/v1/agents/%C3%A9t%C3%A9/run"),
+        ("/v1/agents/a%0D%0AX:%20y/run", "/v1/agents/a%0D%0AX:%20y/run"),
+        ("/v1/agents/<b>%25/run", "/v1/agents/%3Cb%3E%25/run"),
+    ],
+)
+def test_the_instance_is_a_uri_reference(gateway: Served, asked: str, instance: str) -> None:
+    response = gateway.client.post(asked, json={"input": "hi"})
+    assert (response.json()["status"], response.json()["instance"]) == (404, instance)
 
 
 @pytest.mark.parametrize("path", ["/v1/agents/echo/run", "/v1/workflows/sum/run"])

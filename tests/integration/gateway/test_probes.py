@@ -172,8 +172,11 @@ def test_probes_carry_a_request_id(gateway: Served, path: str) -> None:
     assert response.headers["x-request-id"] == "probe-1"
 
 
-@pytest.mark.parametrize("path", ["/health", "/ready", "/metrics", "/"])
-def test_a_probe_may_ask_for_the_head_alone(gateway: Served, path: str) -> None:
+@pytest.mark.parametrize(
+    "path",
+    ["/health", "/ready", "/metrics", "/", "/docs", "/openapi.json", "/v1/agents", "/v1/models", "/v1/models/echo"],
+)
+def test_one_may_ask_for_the_head_alone(gateway: Served, path: str) -> None:
     head, whole = gateway.client.head(path), gateway.client.get(path)
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers["content-type"] == whole.headers["content-type"]

@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 from pydantic_ai import Agent
 
 from weaver_ai.agents import Run, Weaver
+from weaver_ai.agents.registry import did_you_mean
 from weaver_ai.errors import (
     AgentNotFound,
     CapabilityNotFound,
@@ -72,6 +73,12 @@ def test_lookups_find_what_is_there() -> None:
     assert weaver.capability_of(weaver.agents["billing"].agent) is weaver.agents["billing"]
 
 
+def test_a_hint_doesn_t_list_hundreds() -> None:
+    names = {f"agent-{number}": None for number in range(100)}
+    shown = did_you_mean("xyz", names)
+    assert shown == f"there is {', '.join(map(repr, list(names)[:12]))}, and 88 more"
+
+
 LOST: dict[str, tuple[Any, type[WeaverError], str, str | None]] = {
     "agent": (lambda w: w.find_agent("biling"), AgentNotFound, "no agent 'biling'", "did you mean 'billing'?"),
     "agent, far off": (
@@ -79,6 +86,18 @@ LOST: dict[str, tuple[Any, type[WeaverError], str, str | None]] = {
         AgentNotFound,
         "no agent 'xyz'",
         "there is 'billing', 'technical'",
+    ),
+    "a workflow's name": (
+        lambda w: w.find_agent("support"),
+        AgentNotFound,
+        "no agent 'support'",
+        "'support' is a workflow",
+    ),
+    "an agent's name": (
+        lambda w: w.find_workflow("billing"),
+        WorkflowNotFound,
+        "no workflow 'billing'",
+        "'billing' is an agent",
     ),
     "workflow": (
         lambda w: w.find_workflow("suport"),

@@ -18,6 +18,7 @@ __all__ = ["router"]
 router = APIRouter(prefix="/v1/agents", tags=["agents"], route_class=StrictRoute)
 
 
+@router.head("", include_in_schema=False)
 @router.get("", operation_id="list_agents", summary="List agents and workflows")
 async def list_agents(service: CurrentService) -> Catalogue:
     """Everything that can be run here, by name and by capability."""

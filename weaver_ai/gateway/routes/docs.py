@@ -14,6 +14,7 @@ router = APIRouter()
 _NOTHING_FROM_ELSEWHERE = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"
 
 
+@router.head("/docs", include_in_schema=False)
 @router.get("/docs", include_in_schema=False, response_class=HTMLResponse)
 async def docs(request: Request) -> HTMLResponse:
     """Every route with its fields, answers and a line to try it."""

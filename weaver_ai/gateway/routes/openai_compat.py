@@ -54,6 +54,7 @@ async def complete(request: Request, body: ChatRequest, service: CurrentService)
     return completion_of(result, body.model, created=int(time.time()))
 
 
+@router.head("/models", include_in_schema=False)
 @router.get("/models", operation_id="list_models", summary="List models")
 async def list_models(service: CurrentService) -> ModelList:
     """Every agent and workflow, as OpenAI lists models."""
@@ -61,6 +62,7 @@ async def list_models(service: CurrentService) -> ModelList:
     return ModelList(data=[_model(entry, service) for entry in entries])
 
 
+@router.head("/models/{name}", include_in_schema=False)
 @router.get("/models/{name}", operation_id="read_model", summary="Read a model", responses=problems(404, 422))
 async def read_model(
     name: Annotated[str, Path(max_length=64, description="An agent's or a workflow's name.", examples=["billing"])],

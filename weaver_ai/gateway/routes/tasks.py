@@ -78,6 +78,7 @@ async def submit(
     return Task.of(record)
 
 
+@router.head("/{task_id}", include_in_schema=False)
 @router.get("/{task_id}", operation_id="read_task", summary="Read a task", responses=problems(404, 422, 503))
 async def read(task_id: TaskId, service: CurrentService) -> Task:
     """The task as it stands: state, result or error, attempts, usage, cost and trace."""
