@@ -15,19 +15,26 @@ from base64 import b64decode
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from weaver_ai.telemetry.pattern_search import matches, replaced
 from weaver_ai.telemetry.secret_patterns import (
     BASIC,
     BEARER,
     COOKIES,
+    CURL_USER,
     ELEMENT,
+    FIRST,
     FLAG,
     HEADER,
-    HINTS,
+    HINTS_BY_SIGN,
     KEY,
     KEY_HINTS,
+    KEY_STARTS,
+    PRIVATE_KEY,
     QUERY,
+    QUOTED,
     REDIS_ARGUMENTS,
     SHAPES,
+    SPOKEN,
     VALUE,
     Hold,
     hold_of,
@@ -41,9 +48,13 @@ REDACTED: Final = "[redacted]"
 _MIN_KNOWN_SECRET: Final = 6  # shorter values would blank out innocent text everywhere
 _JSON_LIMIT: Final = 262_144  # characters; longer JSON is redacted by pattern only, to bound the time
 _SHORT_NUMBER: Final = 1_000_000  # below it a number under a loose key counts something
+_LONGEST_NAME: Final = 80
+_SHORT_TEXT: Final = 128
+_MOST_CLEAN: Final = 4_096
 _LONGEST_BRACKETS: Final = 2_048
 _LONG_USER: Final = 20  # the user of a URL that is as long is a token
 
+_NAMED: Final = (("name", "value"), ("key", "value"), ("Name", "Value"), ("Key", "Value"))
 _JSON_HINTS: Final = (*KEY_HINTS, "auth", "bearer")
 _NO_SECRET: Final = re.compile(r"true|false|null|none", re.IGNORECASE)
 _COUNT: Final = re.compile(r"-?\d{1,6}(?:\.\d+)?")
@@ -71,35 +82,27 @@ class Redactor:
         known = sorted({secret for secret in secrets if len(secret) >= _MIN_KNOWN_SECRET}, key=len, reverse=True)
         self._known = tuple(known)
         self._keys: dict[str, tuple[Hold, str]] = {}
+        self._clean: set[str] = set()
 
     def text(self, text: str) -> str:
         """`text` without secrets; the same object if there are none."""
+        if text in self._clean:
+            return text
         original = text
         text = _encodable(text)
         for secret in self._known:
             if secret in text:
                 text = text.replace(secret, REDACTED)
         lowered = text.lower()
-        if not _holds_any(lowered, HINTS):  # nearly all text ends here, and this is on the path of every span
-            return original if text == original else text
-        for hint, pattern, shorter in REDIS_ARGUMENTS:
-            if hint in lowered:
-                text = pattern.sub(shorter, text)
-        for hints, pattern in SHAPES:
-            if _holds_any(lowered, hints):
-                text = pattern.sub(REDACTED, text)
-        text = _headers(text, lowered)
-        if "://" in lowered and "@" in lowered:
-            text = _urls(text)
-        if "?" in lowered or "&" in lowered:
-            text = QUERY.sub(rf"\1{REDACTED}", text)
-        if _holds_any(lowered, KEY_HINTS):
-            if "--" in text:
-                text = FLAG.sub(rf"\1{REDACTED}", text)
-            if "<" in text:
-                text = ELEMENT.sub(rf"\1{REDACTED}", text)
-            text = _pairs(text)
-        return original if text == original else text
+        if _may_hold_any(lowered):
+            text = _without_patterns(text, lowered)
+        if text != original:
+            return text
+        if len(original) <= _SHORT_TEXT:  # most texts are the same few, and this is on the path of every span
+            if len(self._clean) >= _MOST_CLEAN:
+                self._clean.clear()
+            self._clean.add(original)
+        return original
 
     def value(self, key: str, value: Any) -> Any:
         """An attribute's or a body's value without secrets; the same object if there are none."""
@@ -147,7 +150,7 @@ class Redactor:
             redacted = self.text(text)
             return value if redacted == text else redacted.encode()
         if isinstance(value, Mapping):
-            return {self._key(str(key))[1]: self.value(str(key), item) for key, item in value.items()}
+            return self._mapping(value)
         if isinstance(value, Sequence):
             items = [self._inside(item) for item in value]
             for at in range(1, len(items)):
@@ -155,6 +158,14 @@ class Redactor:
                     items[at] = REDACTED
             return value if all(new is old for new, old in zip(items, value, strict=True)) else type(value)(items)  # type: ignore[call-arg]
         return value
+
+    def _mapping(self, value: Mapping[Any, Any]) -> dict[str, Any]:
+        redacted = {self._key(str(key))[1]: self.value(str(key), item) for key, item in value.items()}
+        for name, of in _NAMED:  # {"name": "X-Api-Key", "value": "..."}
+            named = value.get(name)
+            if of in value and isinstance(named, str) and (hold := self._key(named)[0]):
+                redacted[of] = self._under(hold, value[of])
+        return redacted
 
     def _is_flag(self, word: Any) -> bool:
         """Whether what follows `word` in a list of arguments is a secret: `--password`."""
@@ -185,6 +196,13 @@ def _encodable(text: str) -> str:
     return text
 
 
+def _may_hold_any(text: str) -> bool:
+    for sign, hints in HINTS_BY_SIGN:  # noqa: SIM110 - as below
+        if sign in text and _holds_any(text, hints):
+            return True
+    return False
+
+
 def _holds_any(text: str, hints: tuple[str, ...]) -> bool:
     for hint in hints:  # noqa: SIM110 - `any` over a generator takes three times as long
         if hint in text:
@@ -192,13 +210,52 @@ def _holds_any(text: str, hints: tuple[str, ...]) -> bool:
     return False
 
 
+def _without_patterns(text: str, lowered: str) -> str:
+    for hint, pattern, shorter in REDIS_ARGUMENTS:
+        if hint in lowered:
+            text = pattern.sub(shorter, text)
+    for starts, pattern in SHAPES:
+        if _holds_any(lowered, starts):
+            text = replaced(pattern, starts, text, _gone)
+    if "private key" in lowered:
+        text = PRIVATE_KEY.sub(REDACTED, text)
+    text = _headers(text, lowered)
+    if "://" in lowered and "@" in lowered:
+        text = _urls(text)
+    if "?" in lowered or "&" in lowered:
+        text = QUERY.sub(rf"\1{REDACTED}", text)
+    if "curl" in lowered:
+        text = CURL_USER.sub(rf"\1{REDACTED}", text)
+    return _keyed(text) if _holds_any(lowered, KEY_HINTS) else text
+
+
+def _keyed(text: str) -> str:
+    if "--" in text:
+        text = replaced(FLAG, ("--",), text, _after)
+    if "<" in text:
+        text = ELEMENT.sub(rf"\1{REDACTED}", text)
+    text = replaced(QUOTED, ("pass", "identified"), text, lambda found: f"{found[1]}{found[2]}{REDACTED}")
+    if " is" in text or " was" in text:
+        text = replaced(SPOKEN, KEY_STARTS, text, _after)
+    return _pairs(text)
+
+
+def _gone(found: re.Match[str]) -> str:
+    del found
+    return REDACTED
+
+
+def _after(found: re.Match[str]) -> str:
+    return f"{found[1]}{REDACTED}"
+
+
 def _headers(text: str, lowered: str) -> str:
     if "authorization" in lowered:
         text = HEADER.sub(rf"\1{REDACTED}", text)
     if "bearer" in lowered:
-        text = BEARER.sub(rf"\1{REDACTED}", text)
+        text = replaced(BEARER, ("bearer",), text, _after)
     if "basic" in lowered:
-        text = BASIC.sub(_basic, text)
+        text = replaced(BASIC, ("basic",), text, _basic)
     if "cookie" in lowered:
         text = COOKIES.sub(rf"\1{REDACTED}", text)
     return text
@@ -257,9 +314,9 @@ def _user(url: str, *, http: bool) -> tuple[str, int] | None:
 def _pairs(text: str) -> str:
     pieces: list[str] = []
     done = 0
-    for key in KEY.finditer(text):
+    for key in matches(KEY, KEY_STARTS, text):
         begin = key.end()
-        if key.start() < done or text.startswith(REDACTED, begin):
+        if key.start() < done or text.startswith(REDACTED, begin) or not _parts(text, key):
             continue
         found = VALUE.match(text, begin)
         word = "" if found is None else found[0]
@@ -278,6 +335,13 @@ def _pairs(text: str) -> str:
     return "".join((*pieces, text[done:])) if pieces else text
 
 
+def _parts(text: str, key: re.Match[str]) -> bool:
+    """Whether what separates `key` from what follows makes a pair of them: in `"a", "b", "c"` nothing does."""
+    if "," not in key["separator"] or key["value"]:
+        return True
+    return FIRST.search(text, max(0, key.start() - _LONGEST_NAME), key.start()) is not None
+
+
 def _is_secret(text: str, key: re.Match[str], bare: str) -> bool:
     if _NO_SECRET.fullmatch(bare):
         return False
@@ -290,7 +354,8 @@ def _is_secret(text: str, key: re.Match[str], bare: str) -> bool:
 
 def _is_assignment(key: re.Match[str]) -> bool:
     """Whether the pair is written as one, not as prose: `token=x` and `"token": "x"`, but not `token: x`."""
-    return "=" in key["separator"] or key["separator"][0] in "\\\"'"
+    separator = key["separator"].lower()
+    return "=" in separator or "3d" in separator or separator[0] in "\\\"'%"
 
 
 def _quoted(key: re.Match[str]) -> str:

@@ -16,13 +16,25 @@ AWS = "AKI" + "A" + "ABCDEFGH12345678"
 GOOGLE = "AIz" + "a" + "Sy_-09azAZ" * 4
 SLACK = "xox" + "b-" + "123456789012-abcdef"
 JWT = "ey" + "JhbGciOi" + "." + "eyJzdWIiOi" + "." + "c2lnbmF0dXJl"
+LONG = "Zx9" + "kLm4" * 8
+SERVICES = [
+    "xap" + "p-1-A1-" + LONG,
+    "ya2" + "9." + LONG,
+    "GOC" + "SPX-" + LONG,
+    "np" + "m_" + LONG + "a",
+    "pyp" + "i-" + LONG * 2,
+    "SG" + "." + LONG + "." + LONG,
+    "hv" + "s." + LONG,
+    *(f"{prefix}{LONG}" for prefix in ("rk_" + "live_", "whs" + "ec_", "tvl" + "y-", "pp" + "lx-", "nva" + "pi-")),
+    *(f"{prefix}{LONG}" for prefix in ("ls" + "v2_", "dck" + "r_pat_", "shp" + "at_", "lin" + "_api_", "h" + "f_")),
+]
 PEM = "-----BEGIN " + "PRIVATE KEY-----\nMIIB\nabc\n-----END " + "PRIVATE KEY-----"
 PGP = PEM.replace("KEY", "KEY BLOCK")
 
 redactor = Redactor()
 
 
-@pytest.mark.parametrize("secret", [KEY, ANTHROPIC, LOGFIRE, GITHUB, AWS, GOOGLE, SLACK, JWT, PEM, PGP])
+@pytest.mark.parametrize("secret", [KEY, ANTHROPIC, LOGFIRE, GITHUB, AWS, GOOGLE, SLACK, JWT, PEM, PGP, *SERVICES])
 def test_what_looks_like_a_secret_goes_wherever_it_stands(secret: str) -> None:
     assert redactor.text(secret) == REDACTED
     assert redactor.text(f"it was <{secret}>, they said") == f"it was <{REDACTED}>, they said"
@@ -117,6 +129,29 @@ def test_what_looks_like_a_secret_goes_from_a_line_of_a_message_in_json() -> Non
         ('os.environ["API_KEY"] = "x"', 'os.environ["API_KEY"] = "[redacted]"'),
         ("password := x, 'secret' => 'y'", "password := [redacted], 'secret' => '[redacted]'"),
         ("run:\\n--password x", "run:\\n--password [redacted]"),
+        ("DB_PASS=x smtpPass: y, user_pass=z", "DB_PASS=[redacted] smtpPass: [redacted], user_pass=[redacted]"),
+        (
+            "AZURE_OPENAI_KEY=x, AccountKey=y==;master_key: z",
+            "AZURE_OPENAI_KEY=[redacted], AccountKey=[redacted];master_key: [redacted]",
+        ),
+        ("Ocp-Apim-Subscription-Key: x", "Ocp-Apim-Subscription-Key: [redacted]"),
+        ("passcode: 4711 creds=x", "passcode: [redacted] creds=[redacted]"),
+        ("next=%2F%3Fpassword%3Dx%26a, token\\u003dabc", "next=%2F%3Fpassword%3D[redacted], token\\u003d[redacted]"),
+        ("{%22token%22%3A%22abc%22}", "{%22token%22%3A[redacted]}"),
+        ("password: |\n  x\nuser: me", "password: |\n  [redacted]\nuser: me"),
+        (
+            "Authorization=Bearer%20abc123, bearer=abc123 bearer: abc123",
+            "Authorization=[redacted], bearer=[redacted] bearer: [redacted]",
+        ),
+        ("sent Bearer+abc123 to", "sent Bearer+[redacted] to"),
+        ("CREATE USER me WITH PASSWORD 'x'", "CREATE USER me WITH PASSWORD '[redacted]'"),
+        ('ALTER USER me IDENTIFIED BY "x"', 'ALTER USER me IDENTIFIED BY "[redacted]"'),
+        ("the password is 'x y' or 'xy'", "the password is 'x y' or 'xy'"),
+        ("the password is 'xy', the api key is abcd1234.", "the password is '[redacted]', the api key is [redacted]"),
+        ("curl -u me:x -H 'a: b' https://h", "curl -u me:[redacted] -H 'a: b' https://h"),
+        ("https://h/?user=me&pass=x", "https://h/?user=me&pass=[redacted]"),
+        (f"https://h/cb?state=1&code={'a1' * 8}", "https://h/cb?state=1&code=[redacted]"),
+        (f"https://hooks.slack.com/services/T0/B0/{'a1' * 8} failed", "https://[redacted] failed"),
     ],
 )
 def test_values_of_secret_keys_go_from_text(text: str, expected: str) -> None:
@@ -172,6 +207,17 @@ def test_arguments_of_a_redis_command_that_failed_go(text: str, expected: str) -
         "password=()",
         "git log --password",
         "?monkey=1&hockey=2",
+        "?code=404&q=1",
+        'secrets "db-login" not found',
+        "the password is required",
+        "the token is invalid, the secret was rotated",
+        "Unexpected token '<', \"<!DOCTYPE \"... is not valid JSON",
+        "cache_key=a, sort_key: b, object_key=c/d, bypass=x, first_pass=y",
+        "npm_config_registry xai-orchestrator-configuration hf_transfer_enabled",
+        "sacred: text, credit: 5",
+        '{"required": ["user", "password", "email"]}',
+        '{"name":"password","type":"string"}',
+        "curl -u is an option",
     ],
 )
 def test_innocent_text_stays_the_same_object(text: str) -> None:
@@ -310,6 +356,36 @@ def test_clean_json_is_not_rewritten() -> None:
     assert redactor.value("body", text) is text
 
 
+@pytest.mark.parametrize(("name", "of"), [("name", "value"), ("key", "value"), ("Key", "Value")])
+def test_a_value_beside_the_name_of_a_secret(name: str, of: str) -> None:
+    pairs = [{name: "X-Api-Key", of: "abc"}, {name: "retries", of: "3"}, {name: "password", of: None}]
+    shown = [{name: "X-Api-Key", of: REDACTED}, *pairs[1:]]
+    assert json.loads(redactor.value("body", json.dumps(pairs))) == shown
+    assert redactor.text(f"sent {json.dumps(pairs)}") == f"sent {json.dumps(shown)}"
+
+
+def test_a_key_that_is_a_secret_goes() -> None:
+    assert redactor.attributes({KEY: 1, "n": 2}) == {REDACTED: 1, "n": 2}
+    assert json.loads(redactor.value("body", json.dumps({KEY: 1, "n": {f"for {KEY}": 2}}))) == (
+        {REDACTED: 1, "n": {f"for {REDACTED}": 2}}
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"), [("a\ud800", "a\ufffd"), ("\ud83d\ude00", "\U0001f600"), ("\udfffé", "\ufffdé")]
+)
+def test_half_a_surrogate_becomes_what_utf_8_can_hold(text: str, shown: str) -> None:
+    assert redactor.text(text) == redactor.value("x", text) == shown
+    assert redactor.attributes({"list": [text, "b"], text: 1}) == {"list": [shown, "b"], shown: 1}
+
+
+def test_more_short_texts_than_are_remembered() -> None:
+    fresh = Redactor()
+    for at in range(5_000):
+        assert fresh.text(f"text {at}") == f"text {at}"
+    assert fresh.text(KEY) == fresh.text(KEY) == REDACTED
+
+
 def test_json_that_is_none_is_redacted_as_text() -> None:
     assert redactor.value("body", '{"password": "abc", trunc') == '{"password": "[redacted]", trunc'
 
@@ -387,6 +463,13 @@ def test_any_json_survives(value: Any) -> None:
         "?key=" * 40_000,
         "basic abcd" * 20_000,
         "Command # 1 (" * 20_000 + "of pipeline caused",
+        "password is " * 20_000,
+        "password '" * 20_000,
+        "token is 1" * 20_000,
+        "curl -u a" * 20_000,
+        "SG.a" * 50_000,
+        "bearer:" * 30_000,
+        "user_pass" * 20_000,
     ],
     ids=lambda text: text[:12],
 )
