@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
@@ -51,7 +52,7 @@ _TAGS = [
 def create_app(
     settings: Settings, weaver: Weaver, telemetry: Telemetry | None = None, engine: Engine | None = None
 ) -> FastAPI:
-    """Put the gateway together. Nothing runs before the application's lifespan begins.
+    """Put the gateway together. Nothing runs before the application's lifespan begins, which may end and begin again.
 
     Args:
         settings: already read; nothing below reads the environment.
@@ -66,6 +67,58 @@ def create_app(
     """
     telemetry = telemetry or configure_telemetry(settings)
     budget = Budget(settings.shutdown_grace_seconds)
+
+    def assemble() -> _Assembled:
+        return _assembled(settings, weaver, telemetry, engine, budget)
+
+    unused = [assemble()]  # now, so that what is wrong with the settings is said now
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        if not unused and engine is not None:
+            raise RuntimeError("this application has ended, and so has its engine: make another with create_app")
+        made = unused.pop() if unused else assemble()  # what has ended doesn't begin again
+        app.state.service = made.service
+        async with AsyncExitStack() as stack:
+            for close in made.closing:
+                stack.push_async_callback(close)
+            async with _running(made.service, budget):
+                yield
+
+    app = FastAPI(
+        title="Weaver",
+        version=__version__,
+        summary="Agents behind a gateway, traced.",
+        description=_DESCRIPTION,
+        openapi_tags=_TAGS,
+        license_info={"name": "MIT", "identifier": "MIT"},
+        docs_url=None,  # FastAPI's own pages load from other hosts
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+        middleware=_middleware(settings),
+        telemetry=fastapi_telemetry(telemetry),
+    )
+    app.state.service = unused[0].service
+    for each in (agents, workflows, tasks, openai_compat, health, metrics, index, docs):
+        app.include_router(each.router)
+    handle_errors(app)
+    describe(app, authenticated=bool(settings.api_keys))
+    instrument_all(app)
+    return app
+
+
+@dataclass(frozen=True, slots=True)
+class _Assembled:
+    """A service that nothing has used yet, and what closes its parts, to be called in the reverse order."""
+
+    service: Service
+    closing: Sequence[Callable[[], Awaitable[object]]]
+
+
+def _assembled(
+    settings: Settings, weaver: Weaver, telemetry: Telemetry, engine: Engine | None, budget: Budget
+) -> _Assembled:
     runner = Runner(weaver, settings)
     runner.prepare()
     own = None  # closed here, for it was made here
@@ -94,39 +147,8 @@ def create_app(
         checks=checks,
         started_at=int(time.time()),
     )
-
-    @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        async with AsyncExitStack() as stack:
-            if redis is not None:
-                stack.push_async_callback(redis.aclose)
-            if own is not None:
-                stack.push_async_callback(own.aclose)
-            stack.push_async_callback(runner.aclose)
-            async with _running(service, budget):
-                yield
-
-    app = FastAPI(
-        title="Weaver",
-        version=__version__,
-        summary="Agents behind a gateway, traced.",
-        description=_DESCRIPTION,
-        openapi_tags=_TAGS,
-        license_info={"name": "MIT", "identifier": "MIT"},
-        docs_url=None,  # FastAPI's own pages load from other hosts
-        redoc_url=None,
-        redirect_slashes=False,
-        lifespan=lifespan,
-        middleware=_middleware(settings),
-        telemetry=fastapi_telemetry(telemetry),
-    )
-    app.state.service = service
-    for each in (agents, workflows, tasks, openai_compat, health, metrics, index, docs):
-        app.include_router(each.router)
-    handle_errors(app)
-    describe(app, authenticated=bool(settings.api_keys))
-    instrument_all(app)
-    return app
+    closing = [part.aclose for part in (redis, own, runner) if part is not None]
+    return _Assembled(service, closing)
 
 
 def _redis_check(settings: Settings, engine: DocketEngine | None) -> RedisCheck | None:

@@ -14,7 +14,8 @@ from weaver_ai.errors import Draining
 __all__ = ["Lifecycle", "Phase", "shutting_down"]
 
 _NOT_STARTED = (
-    "this gateway hasn't started: its server, or the application that it is mounted in, must run its lifespan"
+    "this gateway hasn't started: its server, or the application that it is mounted in, must run its lifespan; in a "
+    "test 'with TestClient(app):' does, and 'async with app.router.lifespan_context(app):' where httpx calls the app"
 )
 
 Phase: TypeAlias = Literal["starting", "serving", "draining", "stopped"]

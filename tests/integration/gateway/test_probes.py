@@ -7,12 +7,17 @@ from typing import Any
 
 import httpx2
 import pytest
+from pydantic import SecretStr
 from pydantic_ai import Agent
+from starlette.testclient import TestClient
 
+from tests.fixtures.provider_server import ProviderServer
 from tests.integration.gateway.conftest import Serve, Served, make_settings, served
 from weaver_ai.agents import Weaver
 from weaver_ai.gateway.application import create_app
-from weaver_ai.tasks import Retry
+from weaver_ai.tasks import EmbeddedEngine, Retry, TaskContext, TaskOutcome
+
+pytest_plugins = ["tests.fixtures.providers"]
 
 TERMS = {
     "retries": 0,
@@ -89,7 +94,38 @@ async def test_before_the_lifespan_it_is_not_ready(desk: Any) -> None:
     assert (ready.status_code, ready.json()["ready"]) == (503, False)
     for each in refused:
         assert (each.status_code, each.json()["type"]) == (503, "urn:weaver:problem:unavailable")
-        assert each.json()["detail"].startswith("this gateway hasn't started: its server")
+        assert each.json()["detail"] == (
+            "this gateway hasn't started: its server, or the application that it is mounted in, must run its lifespan; "
+            "in a test 'with TestClient(app):' does, and 'async with app.router.lifespan_context(app):' where httpx "
+            "calls the app"
+        )
+
+
+def test_an_application_may_be_started_again(desk: Any, provider_server: ProviderServer) -> None:
+    provider_server.openai.always("hello")
+    key = SecretStr("-".join(["sk", "test", "0" * 12]))
+    app = create_app(
+        make_settings(openai_api_key=key, openai_base_url=provider_server.openai.base_url, shutdown_grace_seconds=0.5),
+        desk.weaver,
+    )
+    for _ in range(2):
+        with TestClient(app) as client:
+            assert client.get("/health").json()["status"] == "healthy"
+            assert client.post("/v1/agents/echo/run", json={"input": "hi"}).json()["text"] == "hello"
+            task = client.post("/v1/tasks", json={"capability": "sum", "input": [1, 2]})
+            assert "event: task.succeeded" in client.get(f"{task.headers['location']}/events").text
+        assert client.get("/ready").status_code == 503
+
+
+def test_an_application_with_an_engine_of_the_caller_s_is_not(desk: Any) -> None:
+    async def nothing(context: TaskContext) -> TaskOutcome:
+        return TaskOutcome()
+
+    app = create_app(make_settings(), desk.weaver, engine=EmbeddedEngine(nothing))
+    with TestClient(app) as client:
+        assert client.get("/ready").status_code == 200
+    with pytest.raises(RuntimeError, match="make another with create_app"), TestClient(app):
+        pass
 
 
 async def test_a_lifespan_drains_what_still_runs_when_no_signal_came(desk: Any) -> None:
