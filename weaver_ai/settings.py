@@ -147,25 +147,28 @@ class Settings(BaseSettings):
 
     # Runs
     model: str | None = Field(
-        default=None, description="Model of the built-in agents, as pydantic-ai names it, e.g. `openai:gpt-5-mini`."
+        default=None,
+        description="Model of agents that were made without one, as pydantic-ai names it, e.g. `openai:gpt-5-mini`.",
     )
     openai_api_key: SecretStr | None = Field(
-        default=None, validation_alias=AliasChoices("OPENAI_API_KEY", "openai_api_key"), description="`OPENAI_API_KEY`"
+        default=None,
+        validation_alias=AliasChoices("OPENAI_API_KEY", "openai_api_key"),
+        description="`OPENAI_API_KEY`: Key for OpenAI's models.",
     )
     openai_base_url: str | None = Field(
         default=None,
         validation_alias=AliasChoices("OPENAI_BASE_URL", "openai_base_url"),
-        description="`OPENAI_BASE_URL`",
+        description="`OPENAI_BASE_URL`: Where OpenAI's API is, if it is elsewhere.",
     )
     anthropic_api_key: SecretStr | None = Field(
         default=None,
         validation_alias=AliasChoices("ANTHROPIC_API_KEY", "anthropic_api_key"),
-        description="`ANTHROPIC_API_KEY`",
+        description="`ANTHROPIC_API_KEY`: Key for Anthropic's models.",
     )
     anthropic_base_url: str | None = Field(
         default=None,
         validation_alias=AliasChoices("ANTHROPIC_BASE_URL", "anthropic_base_url"),
-        description="`ANTHROPIC_BASE_URL`",
+        description="`ANTHROPIC_BASE_URL`: Where Anthropic's API is, if it is elsewhere.",
     )
     run_timeout_seconds: float = Field(default=120.0, gt=0.0, le=_LONGEST, description="Longest a run may take.")
     provider_timeout_seconds: float = Field(
