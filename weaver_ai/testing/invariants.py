@@ -92,12 +92,23 @@ def violations(recording: Recording, leaks: Sequence[str], invariants: Invariant
     )
 
 
-def explain(node_id: str, found: Sequence[Violation], style: Style = PLAIN) -> Iterator[str]:
-    """The message, line by line: of each check the first ones, where there are very many."""
-    what = "an invariant" if len(found) == 1 else f"{len(found):,} invariants"
-    said = f"passed, but its trace broke {what}:"
-    yield f"{clip(node_id, max(style.room - len(said) - 1, 40))} {said}"
+def explain(found: Sequence[Violation], style: Style = PLAIN) -> Iterator[str]:
+    """The message, line by line: of each check the first ones, where there are very many.
+
+    Its first line, all that a summary has, says what was broken first.
+    """
+    others = found[1:]
+    rest = f", and {len(others):,} more ({', '.join(dict.fromkeys(each.check for each in others))})" if others else ""
+    yield clip(f"it passed, but {found[0].line}", max(style.room - len(rest), 40)) + rest
     yield ""
+    if others:
+        yield from _listed(found, style)
+        yield ""
+    checks = [f"check_{check}=False" for check in dict.fromkeys(each.check for each in found)]
+    yield f"Where that is meant: @pytest.mark.weaver({', '.join(checks)})"
+
+
+def _listed(found: Sequence[Violation], style: Style) -> Iterator[str]:
     by_check: dict[str, list[str]] = {}
     for violation in found:
         by_check.setdefault(violation.check, []).append(violation.line)
@@ -107,9 +118,6 @@ def explain(node_id: str, found: Sequence[Violation], style: Style = PLAIN) -> I
             yield f"  {check:<8} {clip(line, max(style.room - 11, 20))}"
         if len(lines) > room:
             yield f"  {check:<8} {style.more(f'{len(lines) - room:,} more')}"
-    yield ""
-    checks = [f"check_{check}=False" for check in by_check]
-    yield f"Where that is meant: @pytest.mark.weaver({', '.join(checks)})"
 
 
 def _findings(recording: Recording, leaks: Sequence[str]) -> Iterator[tuple[str, str, str]]:
@@ -125,9 +133,9 @@ def _findings(recording: Recording, leaks: Sequence[str]) -> Iterator[tuple[str,
         yield "orphan", span.name, explain_orphan(span)
     for captured in recording.strays:
         what = "ended" if captured.ended_late else "began"
-        yield "stray", captured.name, f"span {captured.name!r} {what} here, but belongs to {captured.origin.name}"
+        yield "stray", captured.name, f"span {captured.name!r} of {captured.origin.name} {what} here"
     for name, origin in recording.remote.strays:
-        yield "stray", name, f"span {name!r} arrived here, but belongs to {origin}"
+        yield "stray", name, f"span {name!r} of {origin} arrived here"
     for name, attributes, _ in _everything(recording):
         for key in secret_keys(attributes):
             yield "secret", name, f"span {name!r}: the value of {key!r} looks like a secret"

@@ -90,4 +90,4 @@ class Remote:
 
 
 def explain_orphan(span: Span) -> str:
-    return f"span {span.name!r}: its parent {span.parent_id} never arrived: the process may have been killed"
+    return f"span {span.name!r}: its parent {span.parent_id} never arrived: was its process killed?"

@@ -82,7 +82,6 @@ class TracedTest:
         self.invariants = Invariants(wishes.checks)
         self.promises = Promises()
         self.passed = False
-        self._node_id = node_id
         self._capture = capture
         self._grace = wishes.grace
         self._styles = styles
@@ -135,7 +134,7 @@ class TracedTest:
             return "\n".join(forgotten)
         settle(self.recording, self._grace)
         found = list(violations(self.recording, self._context.leaks, self.invariants))
-        return "\n".join(explain(self._node_id, found, self._styles.section)) if found else None
+        return "\n".join(explain(found, self._styles.section)) if found else None
 
     def sections(self, failed: BaseException | None) -> Iterator[Section]:
         """What was recorded, but for the trees that the failure's message shows.
