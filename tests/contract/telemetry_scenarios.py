@@ -199,6 +199,12 @@ def secrets() -> Any:
     except ConnectionError as error:
         log_error("failed", exception=error)
     logging.getLogger("lib").error("the key is %s", FAKE_KEY)
+    meter = telemetry.meter_provider.get_meter("application")
+    for label in (FAKE_KEY, "a-key-of-no-known-shape", "\ud800"):
+        meter.create_counter("calls").add(1, {"key": label})
+        meter.create_histogram("sizes").record(1, {"of": f"Bearer {label}-{FAKE_KEY}"})
+    assert FAKE_KEY.encode() not in telemetry.prometheus()
+    assert b'calls_total{key="[redacted]"' in telemetry.prometheus()
     telemetry.flush()
     return {"added_last": [json.loads(one.to_json()) for one in exporter.get_finished_spans()]}
 

@@ -21,11 +21,13 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, Sampler
 
 from weaver_ai.telemetry.api import ExporterHealth
 from weaver_ai.telemetry.export import CountedLogs, CountedSpans, ExportCounts, count_losses
+from weaver_ai.telemetry.metric_redaction import redact_readers
 from weaver_ai.telemetry.metrics import GenAIMetrics, Prometheus
 from weaver_ai.telemetry.otel_backend import metric_views
 from weaver_ai.telemetry.pipeline import Pipeline
 from weaver_ai.telemetry.processors import RedactingLogs, RedactingSpans, SwitchSpans
 from weaver_ai.telemetry.redaction import Redactor
+from weaver_ai.telemetry.runtime import current_telemetry
 from weaver_ai.telemetry.sdk_telemetry import Providers
 
 if TYPE_CHECKING:
@@ -121,6 +123,7 @@ def _configure(  # noqa: PLR0917 - private, each of its own type
                 emit_configuration_span=False,
             ),
         )
+    redact_readers(metrics.get_meter_provider(), lambda: current_telemetry().redactor)
     proxies: tuple[Any, ...] = (trace.get_tracer_provider(), metrics.get_meter_provider(), _logs.get_logger_provider())
     for proxy in proxies:  # the SDK's providers behind these wait up to 30 seconds each at exit
         atexit.unregister(proxy.provider.shutdown)

@@ -17,9 +17,11 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, Sampler, SamplingResult
 
+from weaver_ai.telemetry.metric_redaction import redact_readers
 from weaver_ai.telemetry.metrics import GenAIMetrics, Prometheus
 from weaver_ai.telemetry.pipeline import Pipeline
 from weaver_ai.telemetry.processors import SwitchLogs, SwitchSpans
+from weaver_ai.telemetry.runtime import current_telemetry
 from weaver_ai.telemetry.sdk_telemetry import Providers
 
 __all__ = ["host_has_provider", "install", "join_host", "metric_views"]
@@ -61,6 +63,7 @@ class _Installed:
         if isinstance(self.meter, MeterProvider):
             for reader in pipeline.metric_readers:
                 self.meter.add_metric_reader(reader)
+        redact_readers(self.meter, lambda: current_telemetry().redactor)
 
     def retire(self, pipeline: Pipeline) -> None:
         with self.switching:  # its caller doesn't wait for it for ever: by now a newer pipeline may be there
