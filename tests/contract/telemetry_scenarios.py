@@ -251,7 +251,8 @@ def reconfigure() -> Any:
     provider, meters = trace.get_tracer_provider(), metrics.get_meter_provider()
     instrument_all()
     early.start_span("one").end()
-    second = configured(telemetry_service_name="second", telemetry_sample_rate=0.0)
+    with start_span("open", api_key=FAKE_KEY):
+        second = configured(telemetry_service_name="second", telemetry_sample_rate=0.0)
     early.start_span("sampled out").end()
     configured(telemetry_enabled=False)
     off = current_telemetry().name

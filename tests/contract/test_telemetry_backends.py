@@ -365,7 +365,8 @@ class TestReconfiguring:
             "service": "first",
             "instrumented": True,
         }
-        assert [span.name for span in recording.spans] == ["one", "two", "three"]
+        assert [span.name for span in recording.spans] == ["one", "open", "two", "three"]
+        assert recording.one("open").attributes["api_key"] == "[redacted]"
         assert {span.resource["service.name"] for span in recording.spans} == {"first"}
         stays = "service.name stays 'first': the resource is the first configure_telemetry's"
         assert recording.outcome.console.count(stays) == 1

@@ -48,6 +48,8 @@ _ours: Any = None
 _latest: object = None
 """Which of the installed pipelines Logfire was configured with last."""
 _configuring = threading.Lock()
+_spans: Final = SwitchSpans()
+"""Behind each of Logfire's providers, for a span is ended by the one that began it, which may be a former one."""
 
 
 def is_installed() -> bool:
@@ -65,10 +67,9 @@ def install(pipeline: Pipeline, resource: dict[str, str], sampler: Sampler, *, t
         _latest = pipeline
     _ours = trace.get_tracer_provider()
     meter = metrics.get_meter_provider()
-    spans = SwitchSpans()
-    spans.targets = (*pipeline.span_processors, GenAIMetrics(meter), *([cloud] if cloud else []))
+    _spans.targets = (*pipeline.span_processors, GenAIMetrics(meter), *([cloud] if cloud else []))
     # Beside Logfire's own processor, not inside: Logfire doesn't hand `_on_ending` on, and changes spans.
-    _ours.add_span_processor(spans)
+    _ours.add_span_processor(_spans)
     logger = _logs.get_logger_provider()
     if cloud is not None:
         cloud.watch(_ours, logger)
@@ -76,9 +77,9 @@ def install(pipeline: Pipeline, resource: dict[str, str], sampler: Sampler, *, t
     logger.add_log_record_processor(RedactingLogs(pipeline.redactor))  # type: ignore[attr-defined] # as the SDK's
 
     def retire() -> None:
-        spans.targets = ()
         with _configuring:  # its caller doesn't wait for it for ever: by now a newer pipeline may be there
             if _latest is pipeline:
+                _spans.targets = ()
                 _configure(Pipeline(pipeline.redactor, (), ()), resource, ALWAYS_OFF, Prometheus(), None, None)
 
     return Providers(
