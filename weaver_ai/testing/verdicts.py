@@ -43,13 +43,16 @@ class Verdicts:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
+        __tracebackhide__ = True
         return (yield from self._judge(item, "call"))
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, object, object]:
+        __tracebackhide__ = True
         return (yield from self._judge(item, "teardown"))
 
     def _judge(self, item: pytest.Item, phase: str) -> Generator[None, object, object]:
+        __tracebackhide__ = True
         try:
             result = yield
         except pytest.skip.Exception:

@@ -382,3 +382,10 @@ def test_ten_thousand_spans_left_open_are_a_screen(run_here: Run) -> None:
         "",
     ]
     assert len(lines) < 100
+
+
+def test_a_failure_of_another_plugins_hook_shows_none_of_this_ones(run_here: Run, pytester: pytest.Pytester) -> None:
+    pytester.makeconftest("def pytest_pyfunc_call(pyfuncitem): raise RuntimeError('of another plugin')")
+    result = run_here("def test_it(spans): pass")
+    result.stdout.fnmatch_lines(["E   RuntimeError: of another plugin"])
+    result.stdout.no_fnmatch_line("*weaver_ai*")

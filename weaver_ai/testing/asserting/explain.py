@@ -92,7 +92,7 @@ def none_found(look: Look, verb: str, pattern: SpanPattern | None, *, waited: fl
     asked = _asked(look, verb, pattern)
     after = "" if waited is None else f" after {waited:g}s"
     if not look.domain:
-        yield from _nothing(look, asked, after)
+        yield from _nothing(look, asked, after, pattern)
         return
     hint = "" if pattern is None else guess(look, pattern)
     lines = [*headline(look, asked, f"none of {_spans(len(look.domain))} matches{after}{hint}")]
@@ -139,7 +139,7 @@ def in_order(
     asked = f"{look.subject}.{verb}({', '.join(_short(pattern) for pattern in patterns)})"
     missing = patterns[len(found)]
     if not look.domain:
-        yield from _nothing(look, asked, "")
+        yield from _nothing(look, asked, "", missing)
         return
     elsewhere = find(missing, look.forest, look.positions)
     before = f" after {_short(patterns[len(found) - 1])}" if found and elsewhere else ""
@@ -214,10 +214,14 @@ def _spans(count: int) -> str:
     return "1 span" if count == 1 else f"{count:,} spans"
 
 
-def _nothing(look: Look, asked: str, after: str) -> Iterator[str]:
+def _nothing(look: Look, asked: str, after: str, pattern: SpanPattern | None) -> Iterator[str]:
     if len(look.forest) and look.positions is not None:
-        yield from headline(look, asked, f"there are none{after}")
-        yield from _tree(look, None, {}, _SCREEN - 3)
+        hint = "" if pattern is None else guess(look, pattern)
+        yield from headline(look, asked, f"there are none{after}{hint}")
+        around = (
+            look if look.roots else replace(look, roots=None)
+        )  # nothing began in the scope: then what began elsewhere
+        yield from _tree(around, None, {}, _SCREEN - 3)
         return
     lines = [*headline(look, asked, f"nothing was captured{after}"), *_reasons(look)]
     if look.drawn is not None:

@@ -85,6 +85,7 @@ class TracedSession:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[object]) -> Generator[None, object, object]:
+        __tracebackhide__ = True
         if fixturedef.scope == "function":
             return (yield)
         with self.capture.fixture(fixturedef.argname, fixturedef.scope):
@@ -92,6 +93,7 @@ class TracedSession:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, None, None]:
+        __tracebackhide__ = True
         token = BODY.set(self.capture.now)
         undo = self.test.enter_body(item) if self.test else None
         try:
@@ -105,6 +107,7 @@ class TracedSession:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self) -> Generator[None, None, None]:
+        __tracebackhide__ = True
         try:
             try:
                 result = yield

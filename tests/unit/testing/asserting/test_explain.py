@@ -8,6 +8,8 @@ from weaver_ai.testing import Spans, contains, event, span
 
 EMPTY = Spans(Recorder(why=["another provider owns the global: acme.Tracing", "sampled out: 3 spans ('a', 'b')"]))
 SILENT = Spans(Recorder())
+with DESK.scope() as OUTSIDE:
+    pass
 
 
 def is_large(value: object) -> bool:
@@ -288,6 +290,21 @@ CASES = [
         lambda: DESK[0].children.one("chat *"),
         """
         'workflow support'.children.one('chat *'): none of 2 spans matches; it was captured elsewhere
+
+        captured:
+          workflow support                41ms
+          ├── invoke_agent classifier     12ms
+          │   └── chat gpt-5               8ms
+          └── invoke_agent billing        25ms
+              ├── chat gpt-5               8ms
+              ├── execute_tool refund      3ms  ERROR CardDeclined: card declined
+              └── chat gpt-5              open
+        """,
+    ),
+    (
+        lambda: OUTSIDE.one("execute_tool refund"),
+        """
+        spans.one('execute_tool refund'): there are none; it was captured elsewhere
 
         captured:
           workflow support                41ms
