@@ -57,13 +57,18 @@ def log_context() -> Mapping[str, Attribute]:
 
 
 def log_info(message: str, /, **attributes: object) -> None:
-    """Log `message` with its attributes, the bound ids and the current span's; never raises."""
-    _log("INFO", SeverityNumber.INFO, message, attributes, None)
+    """Log `message` with its attributes, the bound ids and the current span's; never raises.
+
+    Args:
+        message: constant text; what varies goes into attributes.
+        **attributes: as of `start_span`; `exception` and `exc_info` are what they are for `log_error`.
+    """
+    _log("INFO", SeverityNumber.INFO, message, attributes, _error_among(attributes))
 
 
 def log_warning(message: str, /, **attributes: object) -> None:
     """Log `message` as a warning. See `log_info`."""
-    _log("WARN", SeverityNumber.WARN, message, attributes, None)
+    _log("WARN", SeverityNumber.WARN, message, attributes, _error_among(attributes))
 
 
 def log_error(
@@ -82,9 +87,19 @@ def log_error(
         exc_info: as in `logging`: True takes the exception that is being handled.
         **attributes: as of `start_span`.
     """
-    if exception is None and exc_info:
-        exception = exc_info if isinstance(exc_info, BaseException) else sys.exc_info()[1]
-    _log("ERROR", SeverityNumber.ERROR, message, attributes, exception)
+    _log("ERROR", SeverityNumber.ERROR, message, attributes, _error_of(exception, exc_info))
+
+
+def _error_among(attributes: dict[str, object]) -> object:
+    return _error_of(attributes.pop("exception", None), attributes.pop("exc_info", None))
+
+
+def _error_of(exception: object, exc_info: object) -> object:
+    if exception is not None or not exc_info:
+        return exception
+    if isinstance(exc_info, tuple) and len(exc_info) > 1:
+        exc_info = exc_info[1]
+    return exc_info if isinstance(exc_info, BaseException) else sys.exc_info()[1]
 
 
 def _log(
@@ -92,9 +107,12 @@ def _log(
     severity: SeverityNumber,
     message: str,
     attributes: Mapping[str, object],
-    error: BaseException | None,
+    error: object,
 ) -> None:
     here = active()
+    # A log call never raises, nor loses what it was given.
+    if error is not None and not isinstance(error, BaseException):
+        attributes, error = {**attributes, "exception": error}, None
     if not here.enabled:
         # Without telemetry a warning still has to reach somebody: logging prints it to standard error.
         stack = "" if error is None else f"\n{exception_attributes(error)['exception.stacktrace']}".rstrip()

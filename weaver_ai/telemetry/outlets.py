@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
+from urllib.parse import urlsplit
 
 from weaver_ai.settings import Settings, variable_of
 
@@ -42,19 +43,25 @@ def outlets_of(settings: Settings) -> Outlets:
     console: set[Signal] = set()
     undone: list[str] = []
     protocols: dict[str, tuple[str, list[Signal]]] = {}
+    nowhere: dict[str, list[Signal]] = {}
     for signal in SIGNALS:
         asked = _asked(settings, signal)
         undone += _unknown(signal, asked or ())
         if asked is not None and not _CONSOLE.isdisjoint(asked):
             console.add(signal)
-        url = _url(settings, signal, asked)
+        place, url = _url(settings, signal, asked)
         if url is None:
             continue
         variable, protocol = _protocol(settings, signal)
         if protocol != _PROTOBUF:
             protocols.setdefault(variable, (protocol, []))[1].append(signal)
-        if protocol != "grpc":
+        if protocol == "grpc":
+            continue
+        if _leads_somewhere(url):
             endpoints[signal] = url
+        else:
+            nowhere.setdefault(place, []).append(signal)
+    undone += (_no_url(variable, signals) for variable, signals in nowhere.items())
     undone += (_instead(variable, *found) for variable, found in protocols.items())
     return Outlets(endpoints, frozenset(console), tuple(undone))
 
@@ -73,12 +80,31 @@ def _unknown(signal: Signal, asked: tuple[str, ...]) -> Iterator[str]:
         yield f"{variable} has {', '.join(unknown)}, to which weaver sends no {signal}: it takes otlp, console and none"
 
 
-def _url(settings: Settings, signal: Signal, asked: tuple[str, ...] | None) -> str | None:
+def _url(settings: Settings, signal: Signal, asked: tuple[str, ...] | None) -> tuple[str, str | None]:
+    """The variable that says where a signal is sent, and what it says; None where it isn't sent."""
+    field, common = f"otel_exporter_otlp_{signal}_endpoint", "otel_exporter_otlp_endpoint"
     if asked is not None and _OTLP.isdisjoint(asked):
-        return None
-    own: str | None = getattr(settings, f"otel_exporter_otlp_{signal}_endpoint")
+        return "", None
+    own: str | None = getattr(settings, field)
+    if own is not None:
+        return variable_of(field), own
     base = settings.otel_exporter_otlp_endpoint or (None if asked is None else _DEFAULT_BASE)
-    return own or (f"{base.rstrip('/')}/v1/{signal}" if base else None)
+    return variable_of(common), f"{base.rstrip('/')}/v1/{signal}" if base else None
+
+
+def _leads_somewhere(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port or an address that is none
+        return False
+
+
+def _no_url(variable: str, signals: list[Signal]) -> str:
+    return (
+        f"{variable} is no address that begins with http:// or https://, so weaver sends no {_listed(signals)}: "
+        f"set it as in {_DEFAULT_BASE}"
+    )
 
 
 def _protocol(settings: Settings, signal: Signal) -> tuple[str, str]:

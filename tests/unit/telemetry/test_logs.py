@@ -1,7 +1,8 @@
 import asyncio
 import logging
-from collections.abc import Iterator
-from typing import NoReturn
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn
 
 import pytest
 import uvicorn
@@ -70,21 +71,29 @@ def test_severities(captured: Captured) -> None:
     assert [(log.severity_text, log.severity_number.value) for log in captured.logs] == [("WARN", 13), ("ERROR", 17)]
 
 
-@pytest.mark.parametrize("way", ["exception", "exc_info", "exc_info=True"])
-def test_every_way_to_give_an_exception(captured: Captured, way: str) -> None:
+@pytest.mark.parametrize("log", [log_info, log_warning, log_error])
+@pytest.mark.parametrize("way", ["exception", "exc_info", "exc_info=True", "exc_info=sys.exc_info()"])
+def test_every_way_to_give_an_exception(captured: Captured, way: str, log: Callable[..., None]) -> None:
     try:
         fail(ValueError("bad " + KEY))
     except ValueError as error:
         if way == "exception":
-            log_error("failed", exception=error)
+            log("failed", exception=error)
         elif way == "exc_info":
-            log_error("failed", exc_info=error)
+            log("failed", exc_info=error)
         else:
-            log_error("failed", exc_info=True)
+            log("failed", exc_info=True if way.endswith("True") else sys.exc_info())
     attributes = dict(captured.log.attributes)
     assert attributes["exception.type"] == attributes["error.type"] == "ValueError"
     assert attributes["exception.message"] == "bad [redacted]"
     assert str(attributes["exception.stacktrace"]).endswith("ValueError: bad [redacted]\n")
+    assert "exc_info" not in attributes
+
+
+def test_what_is_no_exception_is_an_attribute(captured: Captured) -> None:
+    given: Any = "timeout"
+    log_warning("failed", exception=given)
+    assert dict(captured.log.attributes) == {"exception": "timeout"}
 
 
 def test_without_an_exception_there_is_none(captured: Captured) -> None:

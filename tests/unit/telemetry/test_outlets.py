@@ -13,6 +13,9 @@ GRPC = (
     "and the endpoint to the receiver's port for HTTP (usually 4318, where gRPC has 4317)"
 )
 
+NO_URL = (
+    "{} is no address that begins with http:// or https://, so weaver sends no {}: set it as in http://localhost:4318"
+)
 JSON = (
     "OTEL_EXPORTER_OTLP_PROTOCOL is http/json, and weaver sends http/protobuf to the same address: "
     "set it to http/protobuf"
@@ -104,6 +107,21 @@ def test_what_is_written_to_the_console(given: dict[str, Any], expected: set[str
             ["OTEL_EXPORTER_OTLP_METRICS_PROTOCOL is 'udp', which is no protocol of OTLP: weaver sends http/protobuf"],
         ),
         ({"exporter_otlp_protocol": "grpc"}, {}, []),  # nothing is sent anyway
+        (
+            {"exporter_otlp_endpoint": "collector:4318"},
+            {},
+            [NO_URL.format("OTEL_EXPORTER_OTLP_ENDPOINT", "traces, metrics or logs")],
+        ),
+        (
+            {"exporter_otlp_endpoint": BASE, "exporter_otlp_traces_endpoint": "http://collector:port/v1/traces"},
+            {"metrics": ALL["metrics"], "logs": ALL["logs"]},
+            [NO_URL.format("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "traces")],
+        ),
+        (
+            {"exporter_otlp_endpoint": "collector:4317", "exporter_otlp_protocol": "grpc"},
+            {},
+            [GRPC.format("OTEL_EXPORTER_OTLP_PROTOCOL", "traces, metrics or logs")],
+        ),
     ],
 )
 def test_what_is_not_done_is_said(given: dict[str, Any], endpoints: dict[str, str], undone: list[str]) -> None:
