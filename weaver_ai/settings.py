@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, NoDecode, SettingsConfigDict
 
 from weaver_ai.errors import SettingsError
@@ -194,6 +194,15 @@ class Settings(BaseSettings):
     task_ttl_seconds: float = Field(
         default=86_400.0, gt=0.0, le=_LONGEST, description="How long a finished task can be read."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_blanks(cls, given: Any) -> Any:
+        """Around a value they go, as from the end of a key's file; a value of nothing else counts as unset."""
+        if not isinstance(given, dict):
+            return given
+        stripped = {name: value.strip() if isinstance(value, str) else value for name, value in given.items()}
+        return {name: value for name, value in stripped.items() if value != "" or given[name] == ""}
 
     @field_validator("api_keys", mode="before")
     @classmethod

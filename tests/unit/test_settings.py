@@ -85,6 +85,26 @@ def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> N
     assert (settings.port, settings.openai_api_key) == (8000, None)
 
 
+def test_blanks_around_a_value_go_and_one_of_blanks_counts_as_unset(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "the-key\n")
+    monkeypatch.setenv("WEAVER_TELEMETRY_ENABLED", " false ")
+    monkeypatch.setenv("WEAVER_LOGFIRE_TOKEN", " \n")
+    monkeypatch.setenv("WEAVER_TELEMETRY_SERVICE_NAME", "  ")
+    env_file = tmp_path / ".env"
+    env_file.write_text("WEAVER_TARGET='  shop:weaver '\nWEAVER_MODEL='   '\n")
+    settings = load_settings(env_file=env_file)
+    assert settings.openai_api_key is not None
+    assert settings.openai_api_key.get_secret_value() == "the-key"
+    assert (settings.telemetry_enabled, settings.logfire_token) == (False, None)
+    assert (settings.telemetry_service_name, "telemetry_service_name" in settings.model_fields_set) == (
+        "weaver-ai",
+        False,
+    )
+    assert (settings.target, settings.model) == ("shop:weaver", None)
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "message"),
     [

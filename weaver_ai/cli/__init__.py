@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
 from weaver_ai import __version__
 from weaver_ai.cli.demo import add_to as add_demo
 from weaver_ai.cli.doctor import add_to as add_doctor
+from weaver_ai.cli.propagators import check_propagators
 from weaver_ai.cli.serve import add_to as add_serve
 from weaver_ai.cli.tasks import add_to as add_tasks
 from weaver_ai.cli.worker import add_to as add_worker
@@ -28,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help()
         return USAGE_ERROR
     try:
+        check_propagators(os.environ)
         return int(options.run(options))
     except WeaverError as error:
         hint = f" ({error.hint})" if error.hint else ""

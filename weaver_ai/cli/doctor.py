@@ -65,6 +65,7 @@ def run(_options: argparse.Namespace) -> int:
     for line in _extra_lines():
         print(f"  {line}")
     found += list(_misspelt({**env_file, **environment}))
+    found += list(_only_in_the_file(environment, env_file))
     if settings is not None:
         found += list(findings(settings))
         if settings.redis_url is not None and {each.level for each in _redis_settings(settings)} == {"warning"}:
@@ -120,10 +121,10 @@ def _setting_lines(
 
 
 def _source(variable: str, environment: Mapping[str, str], env_file: Mapping[str, str]) -> tuple[str | None, Source]:
-    # As pydantic-settings reads them: names in any case, an empty value counts as unset.
+    # As pydantic-settings reads them: names in any case, an empty value, or one of blanks, counts as unset.
     for values, source in ((environment, "environment"), (env_file, ".env")):
         for name, value in values.items():
-            if name.upper() == variable and value:
+            if name.upper() == variable and value.strip():
                 return value, source  # type: ignore[return-value] # the tuple's literals widen to str
     return None, "default"
 
@@ -167,6 +168,17 @@ def _misspelt(environment: Mapping[str, str]) -> Iterator[Finding]:
             close = difflib.get_close_matches(name, known, n=1)
             guess = f"; did you mean {close[0]}?" if close else ""
             yield Finding("warning", f"{name} is set, but it is no setting of Weaver{guess}")
+
+
+def _only_in_the_file(environment: Mapping[str, str], env_file: Mapping[str, str]) -> Iterator[Finding]:
+    """OpenTelemetry's SDK knows the environment only."""
+    from weaver_ai.settings import Settings, variable_of
+
+    known = {variable_of(field) for field in Settings.model_fields}
+    for name in sorted(env_file.keys() - environment.keys()):
+        if name.startswith("OTEL_") and name not in known:
+            text = f"{name} is set in .env, where OpenTelemetry doesn't read it: set it in the environment"
+            yield Finding("warning", text)
 
 
 def findings(settings: Settings) -> Iterator[Finding]:

@@ -87,6 +87,18 @@ def test_a_misspelt_variable_is_guessed(capsys: pytest.CaptureFixture[str], monk
     )
 
 
+def test_a_variable_that_the_sdk_does_not_find_in_the_file(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "10")
+    Path(".env").write_text("OTEL_TRACES_SAMPLER=always_off\nOTEL_BSP_MAX_QUEUE_SIZE=5\nOTEL_SERVICE_NAME=shop\n")
+    assert main(["doctor"]) == 0
+    found = [line for line in capsys.readouterr().out.splitlines() if "is set in .env" in line]
+    assert found == [
+        "  warning: OTEL_TRACES_SAMPLER is set in .env, where OpenTelemetry doesn't read it: set it in the environment"
+    ]
+
+
 def test_a_target_that_leads_nowhere_is_an_error(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
