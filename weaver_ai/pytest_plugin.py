@@ -126,7 +126,8 @@ def pytest_configure_node(node: object) -> None:
     """Tell a worker of pytest-xdist of the terminal, which it can't see: whether it takes colour, how wide it is."""
     workerinput: dict[str, object] = node.workerinput  # type: ignore[attr-defined] # xdist's WorkerController
     config: pytest.Config = node.config  # type: ignore[attr-defined]
-    workerinput["weaver_colour"] = config.get_terminal_writer().hasmarkup
+    has_terminal = config.pluginmanager.has_plugin("terminalreporter")
+    workerinput["weaver_colour"] = has_terminal and config.get_terminal_writer().hasmarkup
     workerinput["weaver_columns"] = shutil.get_terminal_size(fallback=(0, 0)).columns
 
 

@@ -389,3 +389,10 @@ def test_a_failure_of_another_plugins_hook_shows_none_of_this_ones(run_here: Run
     result = run_here("def test_it(spans): pass")
     result.stdout.fnmatch_lines(["E   RuntimeError: of another plugin"])
     result.stdout.no_fnmatch_line("*weaver_ai*")
+
+
+@pytest.mark.parametrize("where", [[], ["-n", "1"]], ids=["here", "xdist"])
+def test_without_pytests_terminal(run: Run, where: list[str]) -> None:
+    plugins = ["xdist.plugin"] if where else []
+    result = run(REFUND.format(body="assert spans.count() == 3"), "-p", "no:terminal", *where, plugins=plugins)
+    assert (result.ret, result.outlines) == (0, [])

@@ -54,4 +54,7 @@ def _columns(config: pytest.Config) -> int:
 def _colour(config: pytest.Config) -> bool:
     if (workerinput := getattr(config, "workerinput", None)) is not None:
         return bool(workerinput.get("weaver_colour"))
-    return config.get_terminal_writer().hasmarkup
+    has_terminal = config.pluginmanager.has_plugin(
+        "terminalreporter"
+    )  # not with -p no:terminal, as some editors run it
+    return has_terminal and config.get_terminal_writer().hasmarkup
