@@ -38,7 +38,9 @@ __all__ = ["create_app"]
 _DESCRIPTION = """Agents and workflows behind HTTP, traced.
 
 Every error is an RFC 9457 problem (`application/problem+json`) with a stable `type`. `X-Request-ID` and `traceparent`
-are honoured and returned. The chat completions of `/v1` are OpenAI's: point its client here."""
+are honoured and returned. The chat completions of `/v1` are OpenAI's: point its client here.
+
+Examples have the names and inputs of the built-in support desk; `GET /v1/agents` has those that are served here."""
 
 _TAGS = [
     {"name": "agents", "description": "Run one agent."},

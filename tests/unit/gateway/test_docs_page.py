@@ -99,6 +99,11 @@ def test_a_line_to_try_each_route(document: dict[str, Any], page: str) -> None:
     assert ["curl", f"{HOST}/ready"] in lines
 
 
+def test_a_reader_with_agents_of_his_own_is_told_whose_names_the_examples_have(page: str) -> None:
+    assert "/v1/workflows/support/run" in page  # which this gateway hasn't
+    assert "Examples have the names and inputs of the built-in support desk; <code>GET /v1/agents</code> has" in page
+
+
 def test_what_the_document_says_is_text() -> None:
     evil = "<script>alert(1)</script>"
     operation = {"operationId": "x", "summary": evil, "description": evil, "tags": [evil], "responses": {}}
