@@ -25,6 +25,8 @@ __all__ = [
     "Text",
 ]
 
+__tracebackhide__ = True  # a failure shows the line that asked, and the user's own predicates
+
 Text: TypeAlias = str | re.Pattern[str]
 """A string is exact unless it contains `*`, which stands for any run of characters; a regex is searched."""
 

@@ -16,6 +16,8 @@ from weaver_ai.spans.tree import Forest
 
 __all__ = ["Cost", "UnknownCost", "Usage", "cost_of", "tools_of", "usage_of"]
 
+__tracebackhide__ = True  # a failure shows the line that asked, and the user's own predicates
+
 _OPERATION: Final = "gen_ai.operation.name"
 _AGENT: Final = "invoke_agent"
 _TOOL: Final = "execute_tool"

@@ -13,6 +13,8 @@ from typing import Literal, TypeAlias, get_args
 
 __all__ = ["AttributeValue", "Attributes", "Event", "Link", "Scope", "Span", "SpanKind", "Status", "StatusCode"]
 
+__tracebackhide__ = True  # a failure shows the line that asked, and the user's own predicates
+
 # The specification's AnyValue: attributes may nest.
 AttributeValue: TypeAlias = (
     str | bool | int | float | bytes | Sequence["AttributeValue"] | Mapping[str, "AttributeValue"] | None

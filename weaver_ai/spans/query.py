@@ -11,6 +11,8 @@ from weaver_ai.spans.tree import Forest
 
 __all__ = ["Condition", "Either", "Never", "SpanPattern", "Verdict", "find"]
 
+__tracebackhide__ = True  # a failure shows the line that asked, and the user's own predicates
+
 
 class Condition(ABC):
     """One thing that a span must be: `label` says where it looks, `expected` what it wants to see there."""

@@ -11,6 +11,8 @@ from weaver_ai.spans.values import show
 
 __all__ = ["LinkedTo", "Parent", "Target", "Within", "described", "is_target"]
 
+__tracebackhide__ = True  # a failure shows the line that asked, and the user's own predicates
+
 Target: TypeAlias = SpanPattern | Key
 """Another span: one that matches, or this very one."""
 

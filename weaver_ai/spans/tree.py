@@ -10,6 +10,8 @@ from weaver_ai.spans.model import Span
 
 __all__ = ["Forest", "Key", "key_of"]
 
+__tracebackhide__ = True  # a failure shows the line that asked, and the user's own predicates
+
 Key: TypeAlias = tuple[str, str]
 """A span's trace id and span id: what makes it this span and no other."""
 

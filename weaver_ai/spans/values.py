@@ -29,6 +29,8 @@ __all__ = [
     "where_it_differs",
 ]
 
+__tracebackhide__ = True  # a failure shows the line that asked, and the user's own predicates
+
 SHOWN: Final = 72
 """Columns of a value that a message has room for."""
 _INSIDE: Final = 30

@@ -19,6 +19,8 @@ from weaver_ai.testing.secrets import secret_keys
 
 __all__ = ["CHECKS", "Invariants", "Violation", "explain", "settle", "violations"]
 
+__tracebackhide__ = True  # a failure shows the line that asked, and the user's own predicates
+
 CHECKS: Mapping[str, bool] = {
     "open": True,
     "context": True,

@@ -19,6 +19,8 @@ from weaver_ai.testing.asserting.waiting import Eventually, Waiting
 
 __all__ = ["MESSAGE", "Spans"]
 
+__tracebackhide__ = True  # a failure shows the line that asked, and the user's own predicates
+
 MESSAGE = Style(width=96)
 """Of a message, where no terminal says how wide it is."""
 
@@ -72,7 +74,6 @@ class Spans(Selection):
         Raises:
             ExpectationFailed: a span is still open after `timeout` seconds.
         """
-        __tracebackhide__ = True
         (self.wait if timeout is None else self.wait(timeout)).settle()
 
     @contextmanager

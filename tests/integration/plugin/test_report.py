@@ -396,3 +396,34 @@ def test_without_pytests_terminal(run: Run, where: list[str]) -> None:
     plugins = ["xdist.plugin"] if where else []
     result = run(REFUND.format(body="assert spans.count() == 3"), "-p", "no:terminal", *where, plugins=plugins)
     assert (result.ret, result.outlines) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("question", "error"),
+    [
+        ('spans.one("a", staus="ok")', "TypeError: one() has no condition 'staus'; did you mean 'status'?"),
+        ('spans.none(status="ERROR")', "ValueError: none() has no status 'ERROR'; did you mean 'error'?"),
+        ("spans.one(span())", "TypeError: span() needs a condition; span('*') is any span"),
+        ('spans.wait.one("a", order=1)', "TypeError: wait.one() has no condition 'order'; attributes go into "),
+        ('spans.one("charge").attributes["ordr"]', "KeyError: \"span 'charge' has no attribute 'ordr'; did you mean "),
+        ('spans.one("charge").status == "eror"', "ValueError: there is no status 'eror'; it is one of "),
+        ('spans.one("*", {"order": lambda order: order["id"]})', "TypeError: 'int' object is not subscriptable"),
+        ('invariants.off("opn")', "ValueError: there is no check 'opn'; "),
+        ('logs.one(severity="ERROR")', "ValueError: one() has no severity 'ERROR'; did you mean 'error'?"),
+        ("metrics.one(value=lambda value: value.x)", "AttributeError: 'float' object has no attribute 'x'"),
+    ],
+)
+def test_a_slip_in_a_question_shows_the_line_of_the_test(run_here: Run, question: str, error: str) -> None:
+    source = """
+        from opentelemetry import metrics as api
+        from weaver_ai.testing import span
+
+        def test_it(spans, logs, metrics, invariants):
+            trace.get_tracer("x").start_span("charge", attributes={"order": 7}).end()
+            api.get_meter("x").create_counter("orders").add(1)
+            QUESTION
+    """
+    lines = run_here(source.replace("QUESTION", question)).outlines
+    assert f">       {question}" in lines
+    assert [line for line in lines if line.startswith((f"E       {error}", f"E   {error}"))]
+    assert [line for line in lines if "weaver_ai/" in line] == []

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["until", "until_async"]
 
+__tracebackhide__ = True  # a failure shows the line that asked, and the user's own predicates
+
 Found = TypeVar("Found")
 
 

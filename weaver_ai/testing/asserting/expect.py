@@ -24,6 +24,8 @@ from weaver_ai.testing.asserting.match import Conditions, Expected, What, patter
 
 __all__ = ["Count", "Relatives", "Selection", "SpanView", "Trace", "earliest_in_order", "required"]
 
+__tracebackhide__ = True  # a failure shows the line that asked, and the user's own predicates
+
 
 class Selection(ABC):
     """Spans that can be asked, in the order of start time, then sequence.
@@ -48,7 +50,6 @@ class Selection(ABC):
         Raises:
             ExpectationFailed: none matches, or more than one.
         """
-        __tracebackhide__ = True
         look, pattern, found = self._ask("one", name, attributes, conditions)
         if not found:
             raise ExpectationFailed("\n".join(explain.none_found(look, "one", pattern)))
@@ -67,7 +68,6 @@ class Selection(ABC):
         Raises:
             ExpectationFailed: none matches.
         """
-        __tracebackhide__ = True
         look, pattern, found = self._ask("first", name, attributes, conditions)
         if not found:
             raise ExpectationFailed("\n".join(explain.none_found(look, "first", pattern)))
@@ -84,7 +84,6 @@ class Selection(ABC):
         Raises:
             ExpectationFailed: none matches.
         """
-        __tracebackhide__ = True
         look, pattern, found = self._ask("some", name, attributes, conditions)
         if not found:
             raise ExpectationFailed("\n".join(explain.none_found(look, "some", pattern)))
@@ -101,7 +100,6 @@ class Selection(ABC):
         Raises:
             ExpectationFailed: a span matches.
         """
-        __tracebackhide__ = True
         look, pattern, found = self._ask("none", name, attributes, conditions)
         if found:
             raise ExpectationFailed("\n".join(explain.unwanted(look, "none", pattern, found)))
@@ -134,7 +132,6 @@ class Selection(ABC):
         Raises:
             ExpectationFailed: one of them didn't begin, or not after the one before it.
         """
-        __tracebackhide__ = True
         if not names:
             raise TypeError("in_order() needs a name")
         look = self._look()
@@ -163,7 +160,6 @@ class Selection(ABC):
         Raises:
             ExpectationFailed: each part that does not hold is named.
         """
-        __tracebackhide__ = True
         look, pattern, found = self._ask("retries", name, attributes, conditions)
         if pattern is None:
             raise TypeError("retries() needs a name or a condition")
@@ -413,7 +409,6 @@ class SpanView:
         Raises:
             ExpectationFailed: it isn't; the message shows the smallest difference.
         """
-        __tracebackhide__ = True
         node = expected if isinstance(expected, TreePattern) else required("expect", expected)
         if not Fitter(self._seen.forest).fits(node, self._position):
             raise ExpectationFailed("\n".join(mismatch(self._seen, node, self._position)))
@@ -428,7 +423,6 @@ class SpanView:
         Raises:
             ExpectationFailed: each part that does not hold is named.
         """
-        __tracebackhide__ = True
         expected = Fallback(required("expect_fallback", primary), required("expect_fallback", fallback), attempts)
         if lines := expected.failure(self._seen.forest, self._position):
             raise ExpectationFailed("\n".join(lines))

@@ -15,6 +15,8 @@ from weaver_ai.testing.asserting.attempts import as_siblings, attempt_groups
 
 __all__ = ["Backoff", "Fallback", "Retries", "Wait"]
 
+__tracebackhide__ = True  # a failure shows the line that asked, and the user's own predicates
+
 Wait: TypeAlias = float | tuple[float, float]
 """Seconds between two attempts: a number, or the least and the most."""
 

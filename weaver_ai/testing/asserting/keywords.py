@@ -7,6 +7,8 @@ from difflib import get_close_matches
 
 __all__ = ["attributes_of", "known", "one_of"]
 
+__tracebackhide__ = True  # a failure shows the line that asked, and the user's own predicates
+
 
 def known(function: str, given: Iterable[str], conditions: Collection[str], positional: Collection[str]) -> None:
     """Refuse a keyword that is no condition: it would be a condition less, which matches more.
@@ -30,7 +32,7 @@ def one_of(function: str, keyword: str, value: object, choices: Collection[str])
     """
     if isinstance(value, str) and value in choices:
         return value
-    close = get_close_matches(str(value), choices, n=1)
+    close = get_close_matches(str(value).lower(), choices, n=1)
     hint = f"did you mean {close[0]!r}?" if close else f"it is one of {', '.join(choices)}"
     raise ValueError(f"{function}() has no {keyword} {value!r}; {hint}")
 

@@ -44,6 +44,8 @@ __all__ = [
     "tree",
 ]
 
+__tracebackhide__ = True  # a failure shows the line that asked, and the user's own predicates
+
 
 @runtime_checkable
 class Identified(Protocol):

@@ -11,6 +11,8 @@ from weaver_ai.testing.asserting.wish import in_loop
 
 __all__ = ["Promise", "Promises"]
 
+__tracebackhide__ = True  # a failure shows the line that asked, and the user's own predicates
+
 T = TypeVar("T")
 
 Promise: TypeAlias = Coroutine[object, None, T]
@@ -51,7 +53,6 @@ class Promises:
         key = object()
 
         async def awaited() -> T:
-            __tracebackhide__ = True
             try:
                 found = await answer()
             except Exception:

@@ -20,6 +20,8 @@ from weaver_ai.testing.asserting.wish import Wish, await_for, block_for
 
 __all__ = ["Eventually", "Waiting"]
 
+__tracebackhide__ = True  # a failure shows the line that asked, and the user's own predicates
+
 _QUIET = 0.05  # seconds without a span beginning or ending, after which nothing more is taken to come
 
 Found = TypeVar("Found")
@@ -126,7 +128,6 @@ class Eventually(_Wishes):
         **conditions: Unpack[Conditions],
     ) -> Promise[SpanView]:
         """The span that matches, when it has ended; fails at once when several match."""
-        __tracebackhide__ = True
         pattern = _asked("eventually.one", name, attributes, conditions)
         return self._promise("one", pattern.asked(), self._one(pattern, "eventually.one"))
 
@@ -137,7 +138,6 @@ class Eventually(_Wishes):
         **conditions: Unpack[Conditions],
     ) -> Promise[list[SpanView]]:
         """The spans that match, as soon as there is one that has ended."""
-        __tracebackhide__ = True
         pattern = _asked("eventually.some", name, attributes, conditions)
         return self._promise("some", pattern.asked(), self._some(pattern, "eventually.some"))
 
@@ -148,13 +148,11 @@ class Eventually(_Wishes):
         **conditions: Unpack[Conditions],
     ) -> Promise[SpanView]:
         """The earliest of the spans that match, as soon as there is one that has ended."""
-        __tracebackhide__ = True
         pattern = _asked("eventually.first", name, attributes, conditions)
         return self._promise("first", pattern.asked(), self._first(pattern, "eventually.first"))
 
     def in_order(self, *names: What) -> Promise[list[SpanView]]:
         """As `in_order`, when all of them have ended."""
-        __tracebackhide__ = True
         patterns = _in_turn(names, "eventually.in_order")
         asked = ", ".join(pattern.asked() for pattern in patterns)
         return self._promise("in_order", asked, self._in_order(patterns, "eventually.in_order"))
@@ -164,7 +162,6 @@ class Eventually(_Wishes):
         return self._promises.make("spans", "settle", "", self._settled)
 
     async def _settled(self) -> None:
-        __tracebackhide__ = True
         deadline = time.monotonic() + self._timeout
         await self._come(self._closed())
         while await until_async(self._source.subscribe, self._stirs(), _QUIET) and time.monotonic() < deadline:
@@ -174,7 +171,6 @@ class Eventually(_Wishes):
         return self._promises.make("spans", verb, clip(asked, 120), lambda: self._come(wish))
 
     async def _come(self, wish: Wish[Found]) -> Found:
-        __tracebackhide__ = True
         return await await_for(wish, self._source.subscribe, self._timeout)
 
 
@@ -193,7 +189,6 @@ class Waiting(_Wishes):
         **conditions: Unpack[Conditions],
     ) -> SpanView:
         """The span that matches, when it has ended; fails at once when several match."""
-        __tracebackhide__ = True
         return self._come(self._one(_asked("wait.one", name, attributes, conditions), "wait.one"))
 
     def some(
@@ -203,7 +198,6 @@ class Waiting(_Wishes):
         **conditions: Unpack[Conditions],
     ) -> list[SpanView]:
         """The spans that match, as soon as there is one that has ended."""
-        __tracebackhide__ = True
         return self._come(self._some(_asked("wait.some", name, attributes, conditions), "wait.some"))
 
     def first(
@@ -213,22 +207,18 @@ class Waiting(_Wishes):
         **conditions: Unpack[Conditions],
     ) -> SpanView:
         """The earliest of the spans that match, as soon as there is one that has ended."""
-        __tracebackhide__ = True
         return self._come(self._first(_asked("wait.first", name, attributes, conditions), "wait.first"))
 
     def in_order(self, *names: What) -> list[SpanView]:
         """As `in_order`, when all of them have ended."""
-        __tracebackhide__ = True
         return self._come(self._in_order(_in_turn(names, "wait.in_order"), "wait.in_order"))
 
     def settle(self) -> None:
         """No span is open, and none has begun or ended for a moment."""
-        __tracebackhide__ = True
         deadline = time.monotonic() + self._timeout
         self._come(self._closed())
         while until(self._source.subscribe, self._stirs(), _QUIET) and time.monotonic() < deadline:
             self._come(self._closed())
 
     def _come(self, wish: Wish[Found]) -> Found:
-        __tracebackhide__ = True
         return block_for(wish, self._source.subscribe, self._timeout, "spans")

@@ -13,6 +13,8 @@ from weaver_ai.testing.asserting.source import Subscribe
 
 __all__ = ["Wish", "await_for", "block_for", "in_loop"]
 
+__tracebackhide__ = True  # a failure shows the line that asked, and the user's own predicates
+
 Found = TypeVar("Found")
 
 
@@ -30,7 +32,6 @@ async def await_for(wish: Wish[Found], subscribe: Subscribe, timeout: float) -> 
     Raises:
         ExpectationFailed: it didn't come in `timeout` seconds.
     """
-    __tracebackhide__ = True
     found = await until_async(subscribe, wish.attempt, timeout)
     if found is None:
         raise ExpectationFailed("\n".join(wish.missed()))
@@ -43,7 +44,6 @@ def block_for(wish: Wish[Found], subscribe: Subscribe, timeout: float, subject: 
     Raises:
         ExpectationFailed: it didn't come in `timeout` seconds.
     """
-    __tracebackhide__ = True
     found = until(subscribe, wish.attempt, timeout)
     if found is None:
         hint = ["", f"the event loop stood still meanwhile: await {subject}.eventually instead"] if in_loop() else []

@@ -26,6 +26,8 @@ from weaver_ai.testing.signals.patterns import (
 
 __all__ = ["Conditions", "Log", "LogPattern", "Severity", "line_of", "log", "pattern_of", "severity_of"]
 
+__tracebackhide__ = True  # a failure shows the line that asked, and the user's own predicates
+
 Severity: TypeAlias = Literal["unspecified", "trace", "debug", "info", "warn", "error", "fatal"]
 
 

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Conditions", "Log", "LogPattern", "Logs", "LogsEventually", "LogsWaiting", "Severity", "lines_of", "log"]
 
+__tracebackhide__ = True  # a failure shows the line that asked, and the user's own predicates
+
 
 @final
 class Logs(Signal[Log]):
@@ -65,7 +67,6 @@ class Logs(Signal[Log]):
         **conditions: Unpack[Conditions],
     ) -> Log:
         """The only log that is so; with none or several the test fails."""
-        __tracebackhide__ = True
         return self._one(pattern_of("one", body, attributes, conditions).conditions)
 
     def first(
@@ -75,7 +76,6 @@ class Logs(Signal[Log]):
         **conditions: Unpack[Conditions],
     ) -> Log:
         """The earliest of at least one."""
-        __tracebackhide__ = True
         return self._some(pattern_of("first", body, attributes, conditions).conditions)[0]
 
     def some(
@@ -85,7 +85,6 @@ class Logs(Signal[Log]):
         **conditions: Unpack[Conditions],
     ) -> list[Log]:
         """At least one, in the order in which they were written."""
-        __tracebackhide__ = True
         return self._some(pattern_of("some", body, attributes, conditions).conditions)
 
     def all(
@@ -104,7 +103,6 @@ class Logs(Signal[Log]):
         **conditions: Unpack[Conditions],
     ) -> None:
         """Fails if there is one."""
-        __tracebackhide__ = True
         self._none(pattern_of("none", body, attributes, conditions).conditions)
 
     def count(
@@ -118,7 +116,6 @@ class Logs(Signal[Log]):
 
     def in_order(self, *bodies: Text | LogPattern) -> list[Log]:
         """Logs that are so were written one after the other, with others in between or not."""
-        __tracebackhide__ = True
         return self._in_order([step.conditions for step in _steps("in_order", bodies)])
 
     @contextmanager
@@ -217,7 +214,6 @@ class LogsEventually(Eventually[Log]):
         **conditions: Unpack[Conditions],
     ) -> Promise[Log]:
         """The log that is so, once it is written; fails at once when there are several."""
-        __tracebackhide__ = True
         asked = pattern_of("eventually.one", body, attributes, conditions)
         return self._promise("one", asked.asked(), self._one(asked.conditions))
 
@@ -228,7 +224,6 @@ class LogsEventually(Eventually[Log]):
         **conditions: Unpack[Conditions],
     ) -> Promise[Log]:
         """The earliest that is so, as soon as there is one."""
-        __tracebackhide__ = True
         asked = pattern_of("eventually.first", body, attributes, conditions)
         return self._promise("first", asked.asked(), self._first(asked.conditions))
 
@@ -239,13 +234,11 @@ class LogsEventually(Eventually[Log]):
         **conditions: Unpack[Conditions],
     ) -> Promise[list[Log]]:
         """Those that are so, as soon as there is one."""
-        __tracebackhide__ = True
         asked = pattern_of("eventually.some", body, attributes, conditions)
         return self._promise("some", asked.asked(), self._some(asked.conditions))
 
     def in_order(self, *bodies: Text | LogPattern) -> Promise[list[Log]]:
         """As `in_order`, once all of them are written."""
-        __tracebackhide__ = True
         steps = _steps("eventually.in_order", bodies)
         asked = ", ".join(step.asked() for step in steps)
         return self._promise("in_order", asked, self._in_order([step.conditions for step in steps]))
@@ -262,7 +255,6 @@ class LogsWaiting(Waiting[Log]):
         **conditions: Unpack[Conditions],
     ) -> Log:
         """The log that is so, once it is written; fails at once when there are several."""
-        __tracebackhide__ = True
         return self._come(self._one(pattern_of("wait.one", body, attributes, conditions).conditions))
 
     def first(
@@ -272,7 +264,6 @@ class LogsWaiting(Waiting[Log]):
         **conditions: Unpack[Conditions],
     ) -> Log:
         """The earliest that is so, as soon as there is one."""
-        __tracebackhide__ = True
         return self._come(self._first(pattern_of("wait.first", body, attributes, conditions).conditions))
 
     def some(
@@ -282,12 +273,10 @@ class LogsWaiting(Waiting[Log]):
         **conditions: Unpack[Conditions],
     ) -> list[Log]:
         """Those that are so, as soon as there is one."""
-        __tracebackhide__ = True
         return self._come(self._some(pattern_of("wait.some", body, attributes, conditions).conditions))
 
     def in_order(self, *bodies: Text | LogPattern) -> list[Log]:
         """As `in_order`, once all of them are written."""
-        __tracebackhide__ = True
         return self._come(self._in_order([step.conditions for step in _steps("wait.in_order", bodies)]))
 
 

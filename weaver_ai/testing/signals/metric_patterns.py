@@ -22,6 +22,8 @@ from weaver_ai.testing.signals.patterns import Value as Equal
 
 __all__ = ["Conditions", "Kind", "Metric", "MetricPattern", "Question", "Value", "metric", "pattern_of"]
 
+__tracebackhide__ = True  # a failure shows the line that asked, and the user's own predicates
+
 Kind: TypeAlias = Literal["counter", "up_down_counter", "histogram", "gauge"]
 
 Value: TypeAlias = float | Callable[[float], object]

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Kind", "Metric", "MetricPattern", "Metrics", "MetricsEventually", "MetricsWaiting", "Value", "metric"]
 
+__tracebackhide__ = True  # a failure shows the line that asked, and the user's own predicates
+
 _KINDS: Mapping[str, Kind] = {
     "Counter": "counter",
     "ObservableCounter": "counter",
@@ -87,7 +89,6 @@ class Metrics(Signal[Metric]):
         **conditions: Unpack[Question],
     ) -> Metric:
         """The only series that is so; with none or several the test fails."""
-        __tracebackhide__ = True
         metrics, asked = self._ask("one", name, attributes, conditions)
         return metrics._one(asked.conditions)
 
@@ -98,7 +99,6 @@ class Metrics(Signal[Metric]):
         **conditions: Unpack[Question],
     ) -> Metric:
         """The series that was measured first, of at least one."""
-        __tracebackhide__ = True
         metrics, asked = self._ask("first", name, attributes, conditions)
         return metrics._some(asked.conditions)[0]
 
@@ -109,7 +109,6 @@ class Metrics(Signal[Metric]):
         **conditions: Unpack[Question],
     ) -> list[Metric]:
         """At least one series."""
-        __tracebackhide__ = True
         metrics, asked = self._ask("some", name, attributes, conditions)
         return metrics._some(asked.conditions)
 
@@ -130,7 +129,6 @@ class Metrics(Signal[Metric]):
         **conditions: Unpack[Question],
     ) -> None:
         """Fails if there is such a series."""
-        __tracebackhide__ = True
         metrics, asked = self._ask("none", name, attributes, conditions)
         metrics._none(asked.conditions)
 
@@ -151,7 +149,6 @@ class Metrics(Signal[Metric]):
         **conditions: Unpack[Question],
     ) -> float:
         """The sum of `value` over at least one series, whatever their other attributes."""
-        __tracebackhide__ = True
         metrics, asked = self._ask("total", name, attributes, conditions)
         return sum(metric.value for metric in metrics._some(asked.conditions))
 
@@ -272,7 +269,6 @@ class MetricsEventually(Eventually[Metric]):
         **conditions: Unpack[Question],
     ) -> Promise[Metric]:
         """The series that is so, once it is; fails at once when there are several."""
-        __tracebackhide__ = True
         metrics, asked = self._metrics._ask("eventually.one", name, attributes, conditions)
         wish = MetricsEventually(metrics, self._timeout)._one(asked.conditions)
         return self._promise("one", asked.asked(), wish)
@@ -284,7 +280,6 @@ class MetricsEventually(Eventually[Metric]):
         **conditions: Unpack[Question],
     ) -> Promise[Metric]:
         """The series that was measured first, as soon as one is so."""
-        __tracebackhide__ = True
         metrics, asked = self._metrics._ask("eventually.first", name, attributes, conditions)
         wish = MetricsEventually(metrics, self._timeout)._first(asked.conditions)
         return self._promise("first", asked.asked(), wish)
@@ -296,7 +291,6 @@ class MetricsEventually(Eventually[Metric]):
         **conditions: Unpack[Question],
     ) -> Promise[list[Metric]]:
         """The series that are so, as soon as there is one."""
-        __tracebackhide__ = True
         metrics, asked = self._metrics._ask("eventually.some", name, attributes, conditions)
         wish = MetricsEventually(metrics, self._timeout)._some(asked.conditions)
         return self._promise("some", asked.asked(), wish)
@@ -317,7 +311,6 @@ class MetricsWaiting(Waiting[Metric]):
         **conditions: Unpack[Question],
     ) -> Metric:
         """The series that is so, once it is; fails at once when there are several."""
-        __tracebackhide__ = True
         metrics, asked = self._metrics._ask("wait.one", name, attributes, conditions)
         return self._come(MetricsWaiting(metrics, self._timeout)._one(asked.conditions))
 
@@ -328,7 +321,6 @@ class MetricsWaiting(Waiting[Metric]):
         **conditions: Unpack[Question],
     ) -> Metric:
         """The series that was measured first, as soon as one is so."""
-        __tracebackhide__ = True
         metrics, asked = self._metrics._ask("wait.first", name, attributes, conditions)
         return self._come(MetricsWaiting(metrics, self._timeout)._first(asked.conditions))
 
@@ -339,7 +331,6 @@ class MetricsWaiting(Waiting[Metric]):
         **conditions: Unpack[Question],
     ) -> list[Metric]:
         """The series that are so, as soon as there is one."""
-        __tracebackhide__ = True
         metrics, asked = self._metrics._ask("wait.some", name, attributes, conditions)
         return self._come(MetricsWaiting(metrics, self._timeout)._some(asked.conditions))
 

@@ -25,6 +25,8 @@ __all__ = [
     "text",
 ]
 
+__tracebackhide__ = True  # a failure shows the line that asked, and the user's own predicates
+
 T = TypeVar("T")
 
 Text: TypeAlias = str | re.Pattern[str] | Callable[[str], object]

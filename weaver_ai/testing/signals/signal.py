@@ -15,6 +15,8 @@ from weaver_ai.testing.signals.patterns import Asked, arguments
 
 __all__ = ["Eventually", "Signal", "Waiting"]
 
+__tracebackhide__ = True  # a failure shows the line that asked, and the user's own predicates
+
 T = TypeVar("T")
 Found = TypeVar("Found")
 
@@ -59,27 +61,23 @@ class Signal(ABC, Generic[T]):
         return list(found)
 
     def _one(self, asked: Asked[T]) -> T:
-        __tracebackhide__ = True
         found = self._find(asked)
         if len(found) != 1:
             raise ExpectationFailed(self._message("one", len(found), asked))
         return found[0]
 
     def _some(self, asked: Asked[T]) -> list[T]:
-        __tracebackhide__ = True
         found = self._find(asked)
         if not found:
             raise ExpectationFailed(self._message("at least one", 0, asked))
         return found
 
     def _none(self, asked: Asked[T]) -> None:
-        __tracebackhide__ = True
         found = self._find(asked)
         if found:
             raise ExpectationFailed(self._message("no", len(found), asked))
 
     def _in_order(self, steps: Sequence[Asked[T]]) -> list[T]:
-        __tracebackhide__ = True
         found = self._earliest(steps)
         if len(found) < len(steps):
             raise ExpectationFailed("\n".join(self._out_of_order(steps)))
@@ -176,7 +174,6 @@ class Eventually(_Wishes[T]):
         signal = self._signal
 
         async def answer() -> Found:
-            __tracebackhide__ = True
             return await await_for(wish, signal._subscribe, self._timeout)
 
         return signal._promises.make(f"{signal.noun}s", verb, clip(asked, 120), answer)
@@ -186,7 +183,6 @@ class Waiting(_Wishes[T]):
     """The verbs block the thread: for what other threads or processes do."""
 
     def _come(self, wish: Wish[Found]) -> Found:
-        __tracebackhide__ = True
         return block_for(wish, self._signal._subscribe, self._timeout, f"{self._signal.noun}s")
 
 
