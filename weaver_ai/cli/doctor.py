@@ -113,7 +113,10 @@ def _setting_lines(
         variable = variable_of(field)
         raw, source = _source(variable, environment, env_file)
         value = info.default if settings is None and raw is None else raw
-        rows.append((variable, _shown(value if settings is None else getattr(settings, field), info), source))
+        shown = _shown(value if settings is None else getattr(settings, field), info)
+        if field == "telemetry_capture_payloads" and settings is not None and value is None:
+            shown = f"(not set: {settings.capture_payloads})"  # what is in force follows from the environment
+        rows.append((variable, shown, source))
     name_width = max(len(name) for name, _, _ in rows)
     value_width = max(len(value) for _, value, _ in rows)
     for name, value, source in rows:

@@ -78,6 +78,24 @@ def test_an_env_file_that_is_not_utf_8_is_found(capsys: pytest.CaptureFixture[st
     assert "error: .env isn't UTF-8: save it as UTF-8" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("environment", "set_to", "shown"),
+    [
+        ("development", "", "(not set: True)"),
+        ("production", "", "(not set: False)"),
+        ("production", "true", "True"),
+    ],
+)
+def test_whether_payloads_are_captured_is_told(
+    environment: str, set_to: str, shown: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WEAVER_TELEMETRY_ENVIRONMENT", environment)
+    monkeypatch.setenv("WEAVER_TELEMETRY_CAPTURE_PAYLOADS", set_to)
+    main(["doctor"])
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "CAPTURE_PAYLOADS" in line]
+    assert f"  {shown}  " in line
+
+
 def test_a_misspelt_variable_is_guessed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WEAVER_PROT", "9000")
     assert main(["doctor"]) == 0
