@@ -8,10 +8,12 @@ environment. Provider keys and OpenTelemetry keep the names that their own docum
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, NoDecode, SettingsConfigDict
 
 from weaver_ai.errors import SettingsError
@@ -23,6 +25,10 @@ _OF_PROVIDERS: Final = ("_API_KEY", "_BASE_URL")
 TelemetryEnvironment = Literal["development", "staging", "production"]
 
 ENV_FILE_ENCODING: Final = "utf-8-sig"  # with the mark at its beginning that Windows' editors leave, or without
+
+_HEADER: Final = re.compile(  # what OpenTelemetry takes, names and values encoded as in URLs or not
+    r"[\x21\x23-\x27*+\-.0-9A-Z^_`a-z|~]+[ \t]*=[\x20\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e\t]*"
+)
 
 _LONGEST: Final = 315_360_000.0  # ten years: what a clock and Redis can still count with
 
@@ -203,6 +209,20 @@ class Settings(BaseSettings):
             return given
         stripped = {name: value.strip() if isinstance(value, str) else value for name, value in given.items()}
         return {name: value for name, value in stripped.items() if value != "" or given[name] == ""}
+
+    @field_validator(
+        "otel_exporter_otlp_headers",
+        "otel_exporter_otlp_traces_headers",
+        "otel_exporter_otlp_metrics_headers",
+        "otel_exporter_otlp_logs_headers",
+    )
+    @classmethod
+    def _are_headers(cls, value: SecretStr | None) -> SecretStr | None:
+        # OpenTelemetry's exporters print what they can't read of them, secrets or not.
+        parts = [] if value is None else value.get_secret_value().split(",")
+        if all(_HEADER.fullmatch(part.strip()) for part in parts if part.strip()):
+            return value
+        raise PydanticCustomError("otlp_headers", "Input should be a list of name=value with commas between")
 
     @field_validator("api_keys", mode="before")
     @classmethod

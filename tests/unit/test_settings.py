@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from opentelemetry.util.re import parse_env_headers
 
 from weaver_ai.errors import SettingsError
 from weaver_ai.settings import Settings, load_settings, variable_of
@@ -138,6 +139,27 @@ def test_a_wrong_value_names_its_variable_in_one_line(
         load_settings(env_file=None)
     assert str(caught.value) == message
     assert caught.value.hint == "run 'weaver doctor' to see every setting"
+
+
+@pytest.mark.parametrize("signal", ["", "TRACES_", "METRICS_", "LOGS_"])
+@pytest.mark.parametrize("value", ["{}", "api-key: {}", "a=b,{}", "a b={}", 'a="{}"', "a={};b"])
+def test_headers_that_are_none_are_refused_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch, signal: str, value: str
+) -> None:
+    monkeypatch.setenv(f"OTEL_EXPORTER_OTLP_{signal}HEADERS", value.format("not-for-eyes"))
+    with pytest.raises(SettingsError) as caught:
+        load_settings(env_file=None)
+    assert str(caught.value) == (
+        f"OTEL_EXPORTER_OTLP_{signal}HEADERS: Input should be a list of name=value with commas between"
+    )
+
+
+@pytest.mark.parametrize("value", ["a=b", "a=", " a = b c , d=e=f,", "authorization=Bearer%20x", "x-api-key=a/b:c"])
+def test_headers_that_are_some(caplog: pytest.LogCaptureFixture, value: str) -> None:
+    given = load_settings(env_file=None, otel_exporter_otlp_headers=value)
+    assert given.otel_exporter_otlp_headers is not None
+    assert parse_env_headers(given.otel_exporter_otlp_headers.get_secret_value(), liberal=True)
+    assert caplog.messages == []  # where OpenTelemetry says which it doesn't take
 
 
 def test_two_wrong_values_are_both_named(monkeypatch: pytest.MonkeyPatch) -> None:

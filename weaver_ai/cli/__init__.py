@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from weaver_ai import __version__
 from weaver_ai.cli.demo import add_to as add_demo
 from weaver_ai.cli.doctor import add_to as add_doctor
-from weaver_ai.cli.propagators import check_propagators
+from weaver_ai.cli.otel_variables import wrong_variable
 from weaver_ai.cli.serve import add_to as add_serve
 from weaver_ai.cli.tasks import add_to as add_tasks
 from weaver_ai.cli.worker import add_to as add_worker
@@ -30,11 +30,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help()
         return USAGE_ERROR
     try:
-        check_propagators(os.environ)
         return int(options.run(options))
     except WeaverError as error:
         hint = f" ({error.hint})" if error.hint else ""
         print(f"weaver: {error.message}{hint}", file=sys.stderr)
+        return USAGE_ERROR
+    except ValueError as error:
+        if (line := wrong_variable(error, os.environ)) is None:
+            raise
+        print(f"weaver: {line}", file=sys.stderr)
         return USAGE_ERROR
     except KeyboardInterrupt:
         return INTERRUPTED

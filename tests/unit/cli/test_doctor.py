@@ -42,8 +42,9 @@ def test_names_are_read_in_any_case(
 
 
 def test_no_secret_is_ever_shown(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "WEAVER_LOGFIRE_TOKEN", "OTEL_EXPORTER_OTLP_HEADERS"):
+    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "WEAVER_LOGFIRE_TOKEN"):
         monkeypatch.setenv(name, SECRET)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", f"authorization={SECRET}")
     monkeypatch.setenv("WEAVER_API_KEYS", f"{SECRET}1,{SECRET}2")
     monkeypatch.setenv("WEAVER_REDIS_URL", f"redis://:{SECRET}@localhost:6379")
     monkeypatch.setenv("OPENAI_BASE_URL", f"https://user:{SECRET}@proxy.invalid/v1")
