@@ -219,7 +219,7 @@ class Duration(Condition):
 
     def was(self, position: int, forest: Forest) -> str:
         seconds = forest.spans[position].duration
-        return "still open" if seconds is None else f"{seconds:g}s"
+        return "still open" if seconds is None else f"{f'{seconds:.9f}'.rstrip('0').rstrip('.')}s"
 
 
 @final

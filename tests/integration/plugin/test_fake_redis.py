@@ -171,6 +171,7 @@ def test_without_the_extra_it_says_which(run: Run) -> None:
     result.stdout.fnmatch_lines(
         ["the fixture 'fake_redis' needs the extra 'fakes': pip install 'weaver-ai[[]testing,fakes]'"]
     )
+    assert "During handling" not in result.stdout.str()
 
 
 def test_time_passes_for_the_fake_as_the_clock_says(run_here: Run) -> None:

@@ -127,6 +127,17 @@ def test_a_log_shows_as_the_processors_left_it(run_here: Run) -> None:
             ],
         ),
         (
+            'logs.one("pad", severity="info")',
+            [
+                (
+                    "E       ExpectationFailed: expected one log with body 'pad', severity 'info'; found none; "
+                    "did you mean 'paid'?"
+                ),
+                "E         info  'paid' {'order': 7}  <- body was 'paid'",
+                "E         warn  'late'  <- body was 'late'",
+            ],
+        ),
+        (
             'logs.some(span="refund")',
             [
                 "E       ExpectationFailed: expected at least one log with span 'refund'; found none",
@@ -333,3 +344,46 @@ def test_an_observable_instrument_is_read_at_the_end_of_a_wait(run_here: Run) ->
         assert asyncio.run(metrics.eventually(0.05).one("warm", value=2)).kind == "gauge"
     """
     ).assert_outcomes(passed=2)
+
+
+@pytest.mark.parametrize(
+    ("setting", "loggers", "meters"),
+    [
+        (
+            "monkeypatch.setenv('OTEL_SDK_DISABLED', 'true')",
+            "OTEL_SDK_DISABLED is set, so the SDK's loggers are no-ops",
+            "OTEL_SDK_DISABLED is set, so the SDK's meters are no-ops",
+        ),
+        (
+            "_logs.set_logger_provider(_logs.NoOpLoggerProvider()); api.set_meter_provider(api.NoOpMeterProvider())",
+            "the global logger provider is *.NoOpLoggerProvider, not the OpenTelemetry SDK's",
+            "the global meter provider is *.NoOpMeterProvider, not the OpenTelemetry SDK's",
+        ),
+    ],
+    ids=["disabled", "no-op"],
+)
+def test_no_log_and_no_measurement_are_explained(run: Run, setting: str, loggers: str, meters: str) -> None:
+    result = run(f"""
+        from opentelemetry import _logs, metrics as api
+        from opentelemetry.sdk._logs import LoggerProvider
+        from opentelemetry.sdk.metrics import MeterProvider
+
+        @pytest.fixture(autouse=True)
+        def set_up(monkeypatch):
+            {setting}
+            if "DISABLED" in {setting!r}:
+                _logs.set_logger_provider(LoggerProvider())
+                api.set_meter_provider(MeterProvider())
+
+        def test_logs(logs):
+            _logs.get_logger("shop").emit(body="paid")
+            logs.one("paid")
+
+        def test_metrics(metrics):
+            api.get_meter("shop").create_counter("orders").add(1)
+            metrics.one("orders")
+    """)
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(
+        ["E * no log was recorded", f"E * {loggers}", "E * no metric was recorded", f"E * {meters}"]
+    )

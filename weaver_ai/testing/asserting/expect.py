@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Unpack, final
+from typing import Unpack, final, overload
 
 from weaver_ai.spans import Event, Link, Scope, Span, SpanKind, Status
 from weaver_ai.spans.conventions import Cost, Usage, cost_of, tools_of, usage_of
@@ -182,8 +182,17 @@ class Selection(ABC):
     def __len__(self) -> int:
         return len(self._look().domain)
 
-    def __getitem__(self, index: int) -> SpanView:
+    @overload
+    def __getitem__(self, index: int) -> SpanView: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[SpanView]: ...
+    def __getitem__(self, index: int | slice) -> SpanView | list[SpanView]:
         look = self._look()
+        if isinstance(index, slice):
+            return [SpanView(look, position) for position in look.domain[index]]
+        if not -len(look.domain) <= index < len(look.domain):
+            has = "1 span" if len(look.domain) == 1 else f"{len(look.domain):,} spans"
+            raise IndexError(f"there is no {look.subject}[{index}]: {look.subject} has {has}")
         return SpanView(look, look.domain[index])
 
     def __contains__(self, span: object) -> bool:

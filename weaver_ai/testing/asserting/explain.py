@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher, get_close_matches
 from itertools import islice
+from operator import itemgetter
 from typing import final
 
 from weaver_ai.spans.conditions import Ended, Name
-from weaver_ai.spans.query import Condition, SpanPattern, Verdict, find
+from weaver_ai.spans.query import Condition, Either, SpanPattern, Verdict, find
 from weaver_ai.spans.render import Style, seconds, tree_lines
 from weaver_ai.spans.tree import Forest
 from weaver_ai.spans.values import SHOWN, begin, clip, columns, one_line, show
@@ -96,7 +97,7 @@ def none_found(look: Look, verb: str, pattern: SpanPattern | None, *, waited: fl
         return
     hint = "" if pattern is None else guess(look, pattern)
     lines = [*headline(look, asked, f"none of {_spans(len(look.domain))} matches{after}{hint}")]
-    nearest = _nearest(look, pattern) if pattern and len(_shown(pattern.conditions)) > 1 else []
+    nearest = _nearest(look, pattern) if pattern and _is_compound(pattern) else []
     if nearest:
         lines += ["", "nearest:"]
         for _, verdicts in nearest:
@@ -312,14 +313,35 @@ def did_you_mean(wanted: str, names: Sequence[str]) -> str:
 def _nearest(look: Look, pattern: SpanPattern) -> list[tuple[int, tuple[Verdict, ...]]]:
     """The spans that lack least, if they have anything of what was asked."""
     scored: list[tuple[float, int, tuple[Verdict, ...]]] = []
+    alternatives = list(_alternatives(pattern))
     for position in _scanned(look, pattern):
-        verdicts = tuple(_verdict(condition, position, look.forest) for condition in pattern.conditions)
-        score = sum(_score(verdict) for verdict in verdicts)
+        score, verdicts = max((_judged(each, position, look.forest) for each in alternatives), key=itemgetter(0))
         if score > 0:
             scored.append((-score, position, verdicts))
     scored.sort(key=lambda entry: entry[:2])
     best = [entry for entry in scored if entry[0] <= scored[0][0] * 0.6]
     return [(position, verdicts) for _, position, verdicts in best[:_NEAREST]]
+
+
+def _is_compound(pattern: SpanPattern) -> bool:
+    """Whether a span can be some of what was asked, and not the rest."""
+    return any(len(_shown(each)) > 1 for each in _alternatives(pattern))
+
+
+def _alternatives(pattern: SpanPattern) -> Iterator[Sequence[Condition]]:
+    """The conditions of each of the patterns, where it is one of several; else its own."""
+    either = _shown(pattern.conditions)
+    if len(either) == 1 and isinstance(either[0], Either):
+        waits = [condition for condition in pattern.conditions if condition is not either[0]]
+        for option in either[0].options:
+            yield from ([*each, *waits] for each in _alternatives(option))
+    else:
+        yield pattern.conditions
+
+
+def _judged(conditions: Sequence[Condition], position: int, forest: Forest) -> tuple[float, tuple[Verdict, ...]]:
+    verdicts = tuple(_verdict(condition, position, forest) for condition in conditions)
+    return sum(_score(verdict) for verdict in verdicts), verdicts
 
 
 def _verdict(condition: Condition, position: int, forest: Forest) -> Verdict:

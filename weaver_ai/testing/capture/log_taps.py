@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from opentelemetry import _logs
@@ -14,9 +14,10 @@ from opentelemetry.sdk._logs._internal import ConcurrentMultiLogRecordProcessor,
 
 from weaver_ai.testing.capture.sink import Sink
 from weaver_ai.testing.capture.stand_ins import stand_in
+from weaver_ai.testing.capture.why_empty import off
 from weaver_ai.testing.patches import Patches
 
-__all__ = ["replace_log_proxies", "tap_logs"]
+__all__ = ["replace_log_proxies", "tap_logs", "why_no_logs"]
 
 
 class _Passing(threading.local):
@@ -69,6 +70,11 @@ def replace_log_proxies(patches: Patches) -> None:
 
     patches.replace(_internal.ProxyLogger, "_logger", wrap)
     patches.replace_class(_internal._PROXY_LOGGER_PROVIDER, StandInLoggerProvider)
+
+
+def why_no_logs() -> Iterator[str]:
+    """What of the global logger provider keeps log records from coming."""
+    return off(_logs.get_logger_provider(), LoggerProvider, _internal.ProxyLoggerProvider, "logger", "logger provider")
 
 
 def _unset() -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from weakref import WeakSet
 
-from opentelemetry.metrics import CallbackOptions, _internal
+from opentelemetry.metrics import CallbackOptions, _internal, get_meter_provider
 from opentelemetry.metrics._internal import instrument
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics._internal.measurement import Measurement
@@ -16,9 +16,10 @@ from opentelemetry.sdk.metrics._internal.measurement_consumer import Synchronous
 
 from weaver_ai.testing.capture.sink import Sink
 from weaver_ai.testing.capture.stand_ins import stand_in
+from weaver_ai.testing.capture.why_empty import off
 from weaver_ai.testing.patches import Patches
 
-__all__ = ["Measurement", "observe", "replace_metric_proxies", "tap_metrics"]
+__all__ = ["Measurement", "observe", "replace_metric_proxies", "tap_metrics", "why_no_metrics"]
 
 _providers: WeakSet[MeterProvider] = WeakSet()
 
@@ -57,6 +58,11 @@ def observe() -> Iterator[Measurement]:
             continue
         for observable in tuple(provider._measurement_consumer._async_instruments):
             yield from observable.callback(CallbackOptions())
+
+
+def why_no_metrics() -> Iterator[str]:
+    """What of the global meter provider keeps measurements from coming."""
+    return off(get_meter_provider(), MeterProvider, _internal._ProxyMeterProvider, "meter", "meter provider")
 
 
 class StandInMeterProvider(_internal._ProxyMeterProvider):

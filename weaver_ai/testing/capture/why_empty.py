@@ -11,8 +11,9 @@ from opentelemetry.sdk.trace import TracerProvider
 from weaver_ai.testing.capture.apps import bypassed_apps
 from weaver_ai.testing.capture.living import living
 from weaver_ai.testing.capture.recording import Recording
+from weaver_ai.testing.capture.stand_ins import stand_in
 
-__all__ = ["why_empty"]
+__all__ = ["off", "why_empty"]
 
 _SUPPRESSED = ("suppress_instrumentation", "suppress_http_instrumentation")
 
@@ -40,15 +41,21 @@ def _reasons(recording: Recording) -> Iterator[str]:
 
 
 def _providers() -> Iterator[str]:
-    provider = trace.get_tracer_provider()
-    if isinstance(getattr(provider, "provider", None), TracerProvider):  # Logfire's, which hands on
-        provider = provider.provider  # type: ignore[attr-defined]
-    if isinstance(provider, TracerProvider):
-        if provider._disabled:
-            yield "OTEL_SDK_DISABLED is set, so the SDK's tracers are no-ops"
-    elif not isinstance(provider, trace.ProxyTracerProvider):
+    return off(trace.get_tracer_provider(), TracerProvider, trace.ProxyTracerProvider, "tracer", "provider")
+
+
+def off(provider: object, sdk: type, proxy: type, noun: str, called: str) -> Iterator[str]:
+    """Why nothing comes from the global provider of a signal, if it is that."""
+    if isinstance(inner := getattr(provider, "provider", None), sdk):  # Logfire's, which hands on
+        provider = inner
+    if isinstance(provider, proxy):
+        provider = stand_in(sdk)
+    if isinstance(provider, sdk):
+        if getattr(provider, "_disabled", False):
+            yield f"OTEL_SDK_DISABLED is set, so the SDK's {noun}s are no-ops"
+    else:
         kind = type(provider)
-        yield f"the global provider is {kind.__module__}.{kind.__qualname__}, not the OpenTelemetry SDK's"
+        yield f"the global {called} is {kind.__module__}.{kind.__qualname__}, not the OpenTelemetry SDK's"
 
 
 def _suppressed(current: Mapping[str, object]) -> Iterator[str]:

@@ -195,6 +195,10 @@ class Logs(Signal[Log]):
 
     def _why_empty(self, asked: Asked[Log]) -> Iterator[str]:
         yield from elsewhere(self._recording, asked)
+        if not self._recording.logs:
+            from weaver_ai.testing.capture.log_taps import why_no_logs  # noqa: PLC0415 # loads the SDK's logs
+
+            yield from why_no_logs()
         yield from self._recording.remote.refusals()
 
     def __repr__(self) -> str:

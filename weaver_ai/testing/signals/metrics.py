@@ -16,7 +16,7 @@ from weaver_ai.spans.tree import Forest
 from weaver_ai.spans.values import show
 from weaver_ai.testing.asserting.match import Expected, target_of
 from weaver_ai.testing.asserting.promises import Promise, Promises
-from weaver_ai.testing.capture.metric_taps import Measurement, observe
+from weaver_ai.testing.capture.metric_taps import Measurement, observe, why_no_metrics
 from weaver_ai.testing.signals.metric_patterns import Kind, Metric, MetricPattern, Question, Value, metric, pattern_of
 from weaver_ai.testing.signals.patterns import Asked, Text
 from weaver_ai.testing.signals.signal import Eventually, Signal, Waiting
@@ -236,6 +236,8 @@ class Metrics(Signal[Metric]):
     def _why_empty(self, asked: Asked[Metric]) -> Iterator[str]:
         if self._part.began is not None or self._part.within is not None:
             yield from self._left_out(asked)
+        if not self._recording.measurements:
+            yield from why_no_metrics()
         yield from self._recording.remote.refusals()
 
     def _left_out(self, asked: Asked[Metric]) -> Iterator[str]:

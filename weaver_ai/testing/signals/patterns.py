@@ -70,19 +70,20 @@ class Value(Condition[T]):
         expected: object,
         read: Callable[[T], object],
         *,
-        shown: str = "",
+        text: str = "",
         argument: Literal["first", "attribute", "keyword"] = "keyword",
     ) -> None:
-        super().__init__(label, shown or show(expected))
+        super().__init__(label, show(text or expected))
+        self.text: str = text  # as the test wrote it
+        self.read: Callable[[T], object] = read
         self._expected = expected
-        self._read = read
         self.argument: Literal["first", "attribute", "keyword"] = argument
 
     def holds(self, item: T) -> bool:
-        return matches(self._expected, self._read(item))
+        return matches(self._expected, self.read(item))
 
     def was(self, item: T) -> str:
-        return f"{self.label} was {show(self._read(item), 40)}"
+        return f"{self.label} was {show(self.read(item), 40)}"
 
     def asked(self) -> str:
         if self.argument == "attribute":
@@ -203,8 +204,8 @@ def text(
     """A condition on a text: a `*` in a string stands for any run of characters."""
     if isinstance(expected, str) and "*" in expected:
         glob = re.compile(f"^{'.*'.join(map(re.escape, expected.split('*')))}$", re.DOTALL)
-        return Value(label, glob, read, shown=show(expected), argument=argument)
-    return Value(label, expected, read, argument=argument)
+        return Value(label, glob, read, text=expected, argument=argument)
+    return Value(label, expected, read, text=expected if isinstance(expected, str) else "", argument=argument)
 
 
 def conditions_on_attributes(

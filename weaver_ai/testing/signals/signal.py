@@ -7,15 +7,17 @@ from collections.abc import Iterator, Sequence
 from typing import Generic, Self, TypeVar
 
 from weaver_ai.spans.values import clip
-from weaver_ai.testing.asserting.explain import ExpectationFailed
+from weaver_ai.testing.asserting.explain import ExpectationFailed, did_you_mean
 from weaver_ai.testing.asserting.promises import Promise, Promises
 from weaver_ai.testing.asserting.source import Subscribe
 from weaver_ai.testing.asserting.wish import Wish, await_for, block_for
-from weaver_ai.testing.signals.patterns import Asked, arguments
+from weaver_ai.testing.signals.patterns import Asked, Value, arguments
 
 __all__ = ["Eventually", "Signal", "Waiting"]
 
 __tracebackhide__ = True  # a failure shows the line that asked, and the user's own predicates
+
+_A_LINE = 80  # columns of what may be proposed
 
 T = TypeVar("T")
 Found = TypeVar("Found")
@@ -107,8 +109,20 @@ class Signal(ABC, Generic[T]):
 
     def _message(self, wanted: str, found: int, asked: Asked[T], after: str = "") -> str:
         what = f" with {', '.join(clip(str(condition), 160) for condition in asked)}" if asked else ""
-        asked_for = f"expected {wanted} {self.noun}{what}{self._where()}; found {found or 'none'}{after}"
+        hint = "" if found else self._guess(asked)
+        asked_for = f"expected {wanted} {self.noun}{what}{self._where()}; found {found or 'none'}{after}{hint}"
         return "\n".join([asked_for, *self._listed(asked), *(() if found else self._why_empty(asked))])
+
+    def _guess(self, asked: Asked[T]) -> str:
+        """The name or the body that was meant, where none is so and one is nearly so."""
+        meant = next((each for each in asked if isinstance(each, Value) and each.argument == "first"), None)
+        if meant is None or not meant.text:
+            return ""
+        items = self._items()
+        if any(meant.holds(item) for item in items):
+            return ""
+        texts = [each for each in map(meant.read, items) if isinstance(each, str) and len(each) <= _A_LINE]
+        return did_you_mean(meant.text, texts)
 
     def _listed(self, asked: Asked[T], limit: int = 10) -> Iterator[str]:
         items = self._items()

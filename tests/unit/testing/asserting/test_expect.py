@@ -95,6 +95,9 @@ def test_without_a_question_a_verb_means_every_span(desk):
     assert desk.count() == len(desk) == 7
     assert desk.first() == desk[0]
     assert desk.all() == list(desk)
+    assert (desk[-1], desk[1:3], desk[9:]) == (desk.all()[-1], desk.all()[1:3], [])
+    with pytest.raises(IndexError, match=r"^there is no spans\[7\]: spans has 7 spans$"):
+        desk[7]
     Spans(Recorder()).none()
     with pytest.raises(ExpectationFailed):
         desk.none()

@@ -217,14 +217,25 @@ CASES = [
         """
         spans.some(span('chat *', status='error') | span('embeddings *')): none of 7 spans matches
 
+        nearest:
+          chat gpt-5  (in 'invoke_agent classifier', 8ms)
+            ✓ name    'chat gpt-5'
+            ✗ status  expected 'error', was 'unset'
+          chat gpt-5  (in 'invoke_agent billing', 8ms)
+            ✓ name    'chat gpt-5'
+            ✗ status  expected 'error', was 'unset'
+          chat gpt-5  (in 'invoke_agent billing', open)
+            ✓ name    'chat gpt-5'
+            ✗ status  expected 'error', was 'unset'
+
         captured:
           workflow support                41ms
           ├── invoke_agent classifier     12ms
-          │   └── chat gpt-5               8ms
+          │   └── chat gpt-5               8ms  ← nearest 1
           └── invoke_agent billing        25ms
-              ├── chat gpt-5               8ms
+              ├── chat gpt-5               8ms  ← nearest 2
               ├── execute_tool refund      3ms  ERROR CardDeclined: card declined
-              └── chat gpt-5              open
+              └── chat gpt-5              open  ← nearest 3
         """,
     ),
     (
