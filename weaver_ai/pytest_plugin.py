@@ -179,8 +179,8 @@ def otlp(request: pytest.FixtureRequest) -> Otlp:
 def _weaver_cluster(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Generator[Cluster, None, None]:
-    from weaver_ai.testing.processes.fixture import open_cluster
-
+    with _extra_of("weaver_cluster", "redis", extra="redis", beside="testing,gateway"):
+        from weaver_ai.testing.processes.fixture import open_cluster
     with open_cluster(request, tmp_path_factory.mktemp("weaver_cluster")) as opened:
         yield opened
 
@@ -289,7 +289,9 @@ def no_extra() -> Generator[Callable[[str], None], None, None]:
 
 
 @contextmanager
-def _extra_of(fixture: str, *modules: str) -> Generator[None, None, None]:
+def _extra_of(
+    fixture: str, *modules: str, extra: str = "fakes", beside: str = "testing"
+) -> Generator[None, None, None]:
     """Where one of these modules can't be imported, say what to install."""
     try:
         yield
@@ -298,7 +300,8 @@ def _extra_of(fixture: str, *modules: str) -> Generator[None, None, None]:
             raise
         from weaver_ai.errors import MissingExtra
 
-        pytest.fail(str(MissingExtra(f"the fixture {fixture!r}", "fakes", beside="testing")), pytrace=False)
+        missing = MissingExtra(f"the fixture {fixture!r}", extra, beside=beside)
+        raise pytest.fail.Exception(str(missing), pytrace=False) from None
 
 
 def _asked(item: pytest.Item) -> frozenset[str]:

@@ -55,6 +55,15 @@ def test_each_fake_says_in_one_line_what_to_install(tmp_path: Path):
         assert said in output.splitlines(), output
     assert "Traceback" not in output
     assert ">  " not in output
+    assert "During handling" not in output
+
+
+def test_the_cluster_says_in_one_line_what_to_install(tmp_path: Path):
+    output = session(tmp_path, "def test_one(weaver_cluster): ...\n")
+    said = "the fixture 'weaver_cluster' needs the extra 'redis': pip install 'weaver-ai[testing,gateway,redis]'"
+    assert said in output.splitlines(), output
+    assert ">  " not in output
+    assert "During handling" not in output
 
 
 def test_everything_else_is_there(tmp_path: Path):
