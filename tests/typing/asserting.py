@@ -18,6 +18,9 @@ from weaver_ai.spans import Event, Span, Status
 from weaver_ai.spans.conventions import Cost, Usage
 from weaver_ai.spans.model import AttributeValue
 from weaver_ai.testing import (
+    Cluster,
+    Invariants,
+    Otlp,
     SpanPattern,
     Spans,
     SpanView,
@@ -32,6 +35,7 @@ from weaver_ai.testing import (
     times,
     tree,
 )
+from weaver_ai.testing.processes.process import Process
 
 
 async def test_refund(spans: Spans) -> None:
@@ -58,6 +62,8 @@ async def test_types_of_answers(spans: Spans) -> None:
     assert_type(spans.one("a"), SpanView)
     assert_type(spans.first(re.compile("a")), SpanView)
     assert_type(spans.all(), list[SpanView])
+    assert_type(spans[0], SpanView)
+    assert_type(spans[1:3], list[SpanView])
     assert_type(spans.some(kind="server"), list[SpanView])
     assert_type(spans.count("a"), int)
     assert_type(spans.in_order("a", span("b")), list[SpanView])
@@ -143,3 +149,10 @@ def test_mistakes_are_refused(spans: Spans, view: SpanView) -> None:
     times("a", 2)  # type: ignore[arg-type]
     view.name = "b"  # type: ignore[misc]
     view.nme  # type: ignore[attr-defined] # noqa: B018
+
+
+async def test_the_other_fixtures(invariants: Invariants, otlp: Otlp, weaver_cluster: Cluster) -> None:
+    invariants.off("open", "poll *")
+    assert_type(otlp.env, dict[str, str])
+    assert_type(await otlp.eventually(lambda: 7), int)
+    assert_type(weaver_cluster.workers, list[Process])
