@@ -28,7 +28,7 @@ __all__ = ["CountedLogs", "CountedSpans", "ExportCounts", "combined_health", "co
 _log = logging.getLogger("weaver_ai.telemetry")
 _FULL_QUEUE_SECONDS: Final = 60.0
 _NO_REASON: Final = "the exporter could not deliver"
-_LONGEST_REASON: Final = 300
+_LONGEST_CAUSE: Final = 300
 _FULL_QUEUE: Final = "the queue was full: telemetry is dropped"
 _Item_contra = TypeVar("_Item_contra", contravariant=True)
 _Result_co = TypeVar("_Result_co", covariant=True)
@@ -56,13 +56,15 @@ class ExportCounts:
         if recovered:
             _log.warning("export of %s works again", self.signal)
 
-    def fail(self, items: int, reason: str) -> None:
-        reason = self.redactor.text(reason)[:_LONGEST_REASON]
+    def fail(self, items: int, reason: str, said: str | None = None) -> None:
+        """Count them; `said` is for the log alone, for /health tells strangers the reason, and it has hosts in it."""
+        reason = self.redactor.text(reason)
         with self._lock:
             self.failed += items
             first, self.reason = self.reason is None, reason
         if first:
-            _log.warning("export of %s fails: %s; requests go on, telemetry is lost", self.signal, reason)
+            cause = reason if said is None else self.redactor.text(said)[:_LONGEST_CAUSE]
+            _log.warning("export of %s fails: %s; requests go on, telemetry is lost", self.signal, cause)
 
     def drop(self) -> None:
         with self._lock:
@@ -129,8 +131,8 @@ class _Outlet(Generic[_Item_contra, _Result_co]):
         if result is self.success:
             self._counts.succeeded(len(batch), time.perf_counter() - began)
         else:
-            # Of what it said the first has the cause; what it says again within seconds the SDK keeps to itself.
-            self._counts.fail(len(batch), lines[0] if lines else self._counts.reason or _NO_REASON)
+            # Of what it said the first has the cause: after it come its retries.
+            self._counts.fail(len(batch), _NO_REASON, lines[0] if lines else None)
         return result
 
     def shutdown(self) -> None:
