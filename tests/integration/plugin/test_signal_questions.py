@@ -162,6 +162,27 @@ def test_every_condition_of_metrics(run_here: Run) -> None:
     ).assert_outcomes(passed=2)
 
 
+def test_where_ids_come_again_logs_and_metrics_know_their_span(run: Run) -> None:
+    run(
+        HEAD
+        + """
+    import random
+    from opentelemetry import metrics as api
+
+    orders = api.get_meter("shop").create_counter("orders")
+
+    def test_it(spans, logs, metrics):
+        for number in range(3):
+            random.seed(7)
+            with tracer.start_as_current_span("charge", attributes={"number": number}):
+                emit("charged")
+                orders.add(number)
+        assert [log.span.attributes["number"] for log in logs.all()] == [0, 1, 2]
+        assert [metrics.total("orders", within=charge) for charge in spans.all("charge")] == [0, 1, 2]
+    """
+    ).assert_outcomes(passed=1)
+
+
 def test_metrics_within_a_span_are_what_was_measured_there(run: Run) -> None:
     run(
         HEAD

@@ -42,6 +42,8 @@ class Captured:
         parent: the record of its live parent, or None for a root, a remote parent or one that isn't the SDK's.
         rewritten: the last version that differs from the live span: what a wrapping processor (Logfire's
             scrubbing) let through to the exporters.
+        renamed: the trace id, the span id and the parent's that stand for its own, where another span of the test
+            has those: whoever seeds `random` for each example, as Hypothesis does, gets the same ids again.
         left_open: its own test has seen that it never ended.
         ended_late: it ended after its test was over.
     """
@@ -50,6 +52,7 @@ class Captured:
     ended_late = False
     left_open = False
     rewritten: ReadableSpan | None = None
+    renamed: tuple[str, str, str | None] | None = None
 
     def __init__(self, span: Span, origin: Origin, parent: Captured | None) -> None:
         span._weaver_captured = self  # type: ignore[attr-defined] # quicker than a weak dictionary

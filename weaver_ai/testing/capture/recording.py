@@ -8,13 +8,16 @@ from dataclasses import replace
 from operator import itemgetter
 from time import monotonic_ns, time_ns  # by name, where a test that stops the clock leaves `monotonic_ns` as it is
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
+from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.trace import get_current_span
 
 from weaver_ai.spans import Span
 from weaver_ai.spans.sdk import from_sdk
-from weaver_ai.spans.tree import key_of
-from weaver_ai.testing.capture.origin import Captured, Origin
+from weaver_ai.spans.tree import Key, key_of
+from weaver_ai.testing.capture.origin import Captured, Origin, captured_of
 from weaver_ai.testing.capture.remote import Remote
 
 if TYPE_CHECKING:
@@ -66,7 +69,7 @@ class Recording:
         self._ended: list[Captured] = []
         self.handed: list[object] = []  # people test their processors with anything
         self._indexed = self._matched = 0
-        self._index: dict[tuple[int, int], Captured] = {}
+        self._index: dict[tuple[int, int], list[Captured]] = {}
         self._known: tuple[list[Span | None], list[int]] = [], []
         self._listeners: dict[object, Callable[[], None]] = {}
         self._signal_listeners: dict[object, Callable[[], None]] = {}  # of all signals; each is in the other too
@@ -169,9 +172,11 @@ class Recording:
         Only what began or could change since the last time is read. Two threads may do so at once: the state is
         replaced whole, and either's is right.
         """
+        captured = self.everything()
+        self._identify()
         self._match_versions()
         known, unsettled = self._known
-        captured, spans, left = self.everything(), known.copy(), []
+        spans, left = known.copy(), []
         spans.extend([None] * (len(captured) - len(spans)))
         for place in (*unsettled, *range(len(known), len(spans))):
             span = spans[place] = self._read(captured[place], place)
@@ -210,8 +215,38 @@ class Recording:
 
         return unsubscribe
 
+    def renamed(self, context: Context | None) -> Key | None:
+        """The ids that the snapshot has for the span that is current there, if they aren't its own."""
+        captured = None if context is None else captured_of(get_current_span(context))
+        if captured is None:
+            return None
+        self._identify()
+        return None if captured.renamed is None else captured.renamed[:2]
+
     def why_empty(self) -> Sequence[str]:
         return [*self.remote.why_empty(), *(self._explain(self) if self._explain else ())]
+
+    def _identify(self) -> None:
+        """Give those that began since the last time ids of their own, where an earlier one has the same."""
+        first = self._indexed
+        began = self._captured[first:]
+        for captured in began:
+            namesakes = self._index.setdefault(_key(captured.span), [])
+            if captured in namesakes:  # another thread was quicker
+                continue
+            above = self._above(captured)
+            if namesakes or (above is not None and above.renamed):
+                captured.renamed = _renamed(captured.span, above)
+            namesakes.append(captured)
+        self._indexed = first + len(began)
+
+    def _above(self, captured: Captured) -> Captured | None:
+        """Its parent; where only ids tell of it, the latest that has them."""
+        named = captured.span.parent
+        if captured.parent is not None or named is None:
+            return captured.parent
+        found = self._index.get((named.trace_id, named.span_id))
+        return found[-1] if found else None
 
     def _match_versions(self) -> None:
         """Find the spans of the versions that processors were given since the last time.
@@ -219,24 +254,27 @@ class Recording:
         The first version of a span that any processor gets is the SDK's own; one that shares neither its
         name nor its attributes was made by a processor in between.
         """
-        for captured in self._captured[self._indexed :]:
-            self._index[_key(captured.span)] = captured
-            self._indexed += 1
-        versions = self.handed[self._matched :]
-        self._matched += len(versions)
+        first = self._matched
+        versions = self.handed[first:]
         for version in versions:
             if not isinstance(version, ReadableSpan):
                 continue
-            found = self._index.get(_key(version))
-            if found is not None and not _is_own(found.span, version):
-                found.rewritten = version
+            found = self._index.get(_key(version), ())
+            if not any(_is_own(captured.span, version) for captured in found):
+                for captured in [each for each in found if each.span.start_time == version.start_time][-1:]:
+                    captured.rewritten = version
+        self._matched = first + len(versions)
 
     def _read(self, captured: Captured, place: int) -> Span | None:
         if captured.is_phantom:
             return None
         ended = captured.ended
         sequence = place + bisect_right(self._marks, place, key=itemgetter(0))
-        return from_sdk(captured.latest, sequence=sequence, open=not ended)
+        span = from_sdk(captured.latest, sequence=sequence, open=not ended)
+        if captured.renamed is None:
+            return span
+        trace_id, span_id, parent_id = captured.renamed
+        return replace(span, trace_id=trace_id, span_id=span_id, parent_id=parent_id)
 
     def _wake(self) -> None:
         for listener in tuple(self._listeners.values()):
@@ -249,6 +287,15 @@ class Recording:
 
 def _key(span: ReadableSpan) -> tuple[int, int]:
     return (span.context.trace_id, span.context.span_id) if span.context else (0, 0)
+
+
+def _renamed(span: ReadableSpan, above: Captured | None) -> tuple[str, str, str | None]:
+    """Ids that nobody has, below the parent that was meant. Not by `random`, which somebody may have seeded."""
+    trace_id = f"{span.context.trace_id:032x}" if span.context and span.parent else uuid4().hex
+    parent_id = f"{span.parent.span_id:016x}" if span.parent else None
+    if above is not None and above.renamed:
+        trace_id, parent_id, _ = above.renamed
+    return trace_id, uuid4().hex[:16], parent_id
 
 
 def _is_own(live: ReadableSpan, version: ReadableSpan) -> bool:

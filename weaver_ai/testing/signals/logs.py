@@ -157,6 +157,9 @@ class Logs(Signal[Log]):
     def _read(self, record: ReadWriteLogRecord) -> Log:
         written, scope = record.log_record, record.instrumentation_scope
         number = written.severity_number.value if written.severity_number else 0
+        trace_id = f"{written.trace_id:032x}" if written.trace_id else None
+        span_id = f"{written.span_id:016x}" if written.span_id else None
+        trace_id, span_id = self._recording.renamed(written.context) or (trace_id, span_id)
         return Log(
             body=written.body,
             severity=severity_of(number),
@@ -165,8 +168,8 @@ class Logs(Signal[Log]):
             event_name=written.event_name,
             time=written.timestamp or written.observed_timestamp or 0,
             scope=Scope(scope.name, scope.version) if scope else Scope(),
-            trace_id=f"{written.trace_id:032x}" if written.trace_id else None,
-            span_id=f"{written.span_id:016x}" if written.span_id else None,
+            trace_id=trace_id,
+            span_id=span_id,
             _forest=self._seen,
         )
 

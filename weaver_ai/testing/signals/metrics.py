@@ -12,7 +12,7 @@ from opentelemetry.trace import get_current_span
 
 from weaver_ai.spans import Scope
 from weaver_ai.spans.relations import Target, described, is_target
-from weaver_ai.spans.tree import Forest
+from weaver_ai.spans.tree import Forest, Key
 from weaver_ai.spans.values import show
 from weaver_ai.testing.asserting.match import Expected, target_of
 from weaver_ai.testing.asserting.promises import Promise, Promises
@@ -220,7 +220,11 @@ class Metrics(Signal[Metric]):
         if part.within is None:
             return measured
         forest = Forest(self._recording.snapshot())
-        return [measurement for measurement in measured if _is_within(part.within, measurement, forest)]
+        return [each for each in measured if _is_within(part.within, self._span_of(each), forest)]
+
+    def _span_of(self, measurement: Measurement) -> Key:
+        ids = get_current_span(measurement.context).get_span_context()
+        return self._recording.renamed(measurement.context) or (f"{ids.trace_id:032x}", f"{ids.span_id:016x}")
 
     def _observed(self) -> Iterator[Metric]:
         for measurement in observe() if self._part.after is None else self._part.after:
@@ -337,9 +341,8 @@ class MetricsWaiting(Waiting[Metric]):
         return self._come(MetricsWaiting(metrics, self._timeout)._some(asked.conditions))
 
 
-def _is_within(target: Target, measurement: Measurement, forest: Forest) -> bool:
-    context = get_current_span(measurement.context).get_span_context()
-    position = forest.position((f"{context.trace_id:032x}", f"{context.span_id:016x}"))
+def _is_within(target: Target, span: Key, forest: Forest) -> bool:
+    position = forest.position(span)
     return position is not None and any(
         is_target(target, each, forest) for each in (position, *forest.ancestors(position))
     )
