@@ -150,7 +150,7 @@ def test_an_unknown_path_and_a_wrong_method(keyless: Caller) -> None:
     assert_problem(keyless.get("/v1/nothing")[0], 404, "not-found")
     response, _ = keyless("PUT", "/v1/agents")
     assert_problem(response, 405, "method-not-allowed")
-    assert response.headers["allow"] == "GET"
+    assert response.headers["allow"] == "GET, HEAD"
 
 
 @pytest.mark.parametrize(
