@@ -8,9 +8,10 @@ of acceptance, which it keeps when it is put back), `scheduled` when it waits fo
 `waiting` how many wait of each priority, `active:<capability>` the ids that run, `deadlines` unfinished tasks by their
 deadline, `failed` the dead letters by time, `key:<key>` an idempotency key, `workers` the workers' heartbeats (a hash),
 `groups` the groups of workers by the time of their last heartbeat, and `serves:<capability>` those that serve it;
-`serves:*` has those that serve every one. Besides, the streams of docket, one for each group: `<prefix>-turns:stream`,
-`<prefix>-turns-<group>:stream`. Times are Redis' own, in microseconds, so that the clocks of the machines
-don't matter. Only commands of Redis 6.2 are used.
+`serves:*` has those that serve every one. `given:<worker>:<call>` has the attempt and the id that a worker's call was
+given, for as long as a lease: when its answer was lost, the same call is given the same task. Besides, the streams of
+docket, one for each group: `<prefix>-turns:stream`, `<prefix>-turns-<group>:stream`. Times are Redis' own, in
+microseconds, so that the clocks of the machines don't matter. Only commands of Redis 6.2 are used.
 
 An attempt is fenced by its number: what it writes after its task was given to another is dropped.
 """
@@ -190,10 +191,19 @@ local function room(at)
     return math.max(0, limits[capability] - redis.call('SCARD', key('active', capability)))
   end
 end
+-- The task that the worker's same call was given before, if it is still the worker's; ARGV[at] as in `take`.
+local function given(at, call)
+  local found = redis.call('GET', key('given', ARGV[at] .. ':' .. call))
+  if not found then return false end
+  local attempt, id = string.match(found, '^(%d+) (.+)$')
+  if not holds(id, attempt) then return false end
+  redis.call('ZADD', prefix .. ':running', whole(us() / 1000 + tonumber(ARGV[at + 2])), id)
+  return {redis.call('HGETALL', key('task', id)), now}
+end
 -- The most urgent task that waits and may run here, if there is one. From ARGV[at] on: the worker, its group, how long
 -- it may be silent in ms, outcome and told of a task whose deadline is over, ttl in ms, ttl of one with a key in ms,
 -- who reads the group's turns, and what is served.
-local function take(at)
+local function take(at, call)
   local worker, group, lease, room = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), room(at + 8)
   promote(100)
   for _, priority in ipairs({'high', 'normal', 'low'}) do
@@ -213,6 +223,7 @@ local function take(at)
               'attempts', attempt)
             redis.call('ZADD', prefix .. ':running', whole(us() / 1000 + lease), id)
             redis.call('SADD', key('active', capability), id)
+            redis.call('SET', key('given', worker .. ':' .. call), attempt .. ' ' .. id, 'PX', whole(lease))
             tell(id, 'task.started', '{"attempt":' .. attempt .. '}')
             return {redis.call('HGETALL', key('task', id)), now}
           end
@@ -223,15 +234,15 @@ local function take(at)
   end
   return false
 end
--- A turn that was taken; docket keeps a record of one that waited for its time.
+-- A turn that was taken, and whether it was still there; docket keeps a record of one that waited for its time.
 local function taken(stream, readers, message, runs)
   redis.call('XACK', stream, readers, message)
-  redis.call('XDEL', stream, message)
   redis.call('DEL', runs)
+  return redis.call('XDEL', stream, message) == 1
 end
 -- What the worker of a task that has left its place does next; ARGV[at] as in `take`. It needs no turn, and uses one up
 -- where there is one, so that none is left when nothing waits.
-local function go_on(at)
+local function go_on(at, call)
   local name, readers = docket(ARGV[at + 1]), ARGV[at + 7]
   local stream = name .. ':stream'
   local found = redis.pcall('XREADGROUP', 'GROUP', readers, ARGV[at], 'COUNT', 1, 'STREAMS', stream, '>')
@@ -239,7 +250,7 @@ local function go_on(at)
     local entry = found[1][2][1]
     taken(stream, readers, entry[1], name .. ':runs:' .. entry[2][2])
   end
-  return take(at)
+  return take(at, call)
 end
 -- Where ARGV goes on after what `take` takes.
 local function after(at) return at + 10 + 2 * tonumber(ARGV[at + 9]) end

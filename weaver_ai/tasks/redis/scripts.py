@@ -74,8 +74,8 @@ CLAIM: Final = (
     PRELUDE
     + """
 local name = docket(ARGV[6])
-taken(name .. ':stream', ARGV[12], ARGV[3], name .. ':runs:' .. ARGV[4])
-return take(5)
+if not taken(name .. ':stream', ARGV[12], ARGV[3], name .. ':runs:' .. ARGV[4]) then return given(5, ARGV[3]) end
+return take(5, ARGV[3])
 """
 )
 
@@ -96,14 +96,19 @@ FINISH: Final = (
     PRELUDE
     + """
 local id, attempt = ARGV[3], ARGV[4]
-if not holds(id, attempt) then return {0, {}, false} end
+local call = id .. '-' .. attempt
+if not holds(id, attempt) then
+  local stands = redis.call('HMGET', key('task', id), 'state', 'attempts', 'outcome')
+  local mine = stands[1] == ARGV[7] and stands[2] == attempt and stands[3] == ARGV[8]
+  return {mine and 1 or 0, {}, given(10, call)}
+end
 local held = redis.call('HMGET', key('task', id), 'started', 'capability')
 local took = us() - tonumber(held[1])
 local mean = tonumber(redis.call('GET', prefix .. ':mean') or took)
 redis.call('SET', prefix .. ':mean', whole(mean + 0.2 * (took - mean)))
 tell_all(id, after(10))
 close(id, ARGV[7], ARGV[8], ARGV[9], {ARGV[15], ARGV[16]})
-local next = ARGV[6] == '1' and go_on(10)
+local next = ARGV[6] == '1' and go_on(10, call)
 if ARGV[5] == '1' then share(id, held[2], 18) end
 return {1, {}, next}
 """
@@ -116,9 +121,10 @@ PUT_OFF: Final = (
     PRELUDE
     + """
 local id, attempt = ARGV[3], ARGV[4]
+local call = id .. '-' .. attempt
 local held = redis.call('HMGET', key('task', id), 'state', 'capability', 'ticket')
-if held[1] == 'scheduled' and held[3] == ARGV[11] then return {1, groups(held[2]), false} end
-if not holds(id, attempt) then return {0, {}, false} end
+if held[3] == ARGV[11] then return {1, held[1] == 'scheduled' and groups(held[2]) or {}, given(12, call)} end
+if not holds(id, attempt) then return {0, {}, given(12, call)} end
 if redis.call('HEXISTS', key('task', id), 'stop') == 1 then return {2, {}, false} end
 free(id)
 redis.call('HINCRBY', key('task', id), 'retried', 1)
@@ -126,7 +132,7 @@ redis.call('HSET', key('task', id), 'spent', ARGV[8], 'last_error', ARGV[9], 'ti
 put_off(id, us() + tonumber(ARGV[7]))
 tell_all(id, after(12))
 tell(id, 'task.retrying', ARGV[10])
-local next = ARGV[6] == '1' and go_on(12)
+local next = ARGV[6] == '1' and go_on(12, call)
 if ARGV[5] == '1' then share(id, held[2], 20) end
 return {1, groups(held[2]), next}
 """

@@ -149,7 +149,9 @@ class TaskWorker:
             await _or_not(self._redis.pass_on(turn))
             return
         with self._asks() as interrupted:
-            job = self._begun(await _or_not(self._redis.claim(turn)), interrupted)
+            # Asked again, it is given what it was given when no answer came; after a lease, that is another's.
+            claimed = await _or_not(persist(lambda: self._redis.claim(turn), self._lease_seconds))
+            job = self._begun(claimed, interrupted)
         while job is not None:
             try:
                 following = await self._run(job)
@@ -174,7 +176,7 @@ class TaskWorker:
             self._asking = [each for each in self._asking if each is not interrupted]
 
     def _begun(self, claimed: Claimed | None, interrupted: set[str]) -> _Job | None:
-        if claimed is None:
+        if claimed is None or self._has_begun(claimed):
             return None
         job = self._jobs[claimed.record.id] = _Job(claimed, self._redis)
         if claimed.record.id in interrupted:
@@ -182,6 +184,11 @@ class TaskWorker:
         elif self._grace_is_over:
             job.stop(CANCELLED, hand_back=True)
         return job
+
+    def _has_begun(self, claimed: Claimed) -> bool:
+        """Whether another call was given the same: docket delivers a turn again that isn't used up for a lease."""
+        job = self._jobs.get(claimed.record.id)
+        return job is not None and job.record.attempts == claimed.record.attempts
 
     def _interrupt(self, task_id: str) -> None:
         if (job := self._jobs.get(task_id)) is not None:
