@@ -19,6 +19,11 @@ os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http,database")
 # tox sets it, and a shell may: messages would be as wide as somebody's terminal.
 os.environ.pop("COLUMNS", None)
 
+# Every server of the tests is on this machine, where a proxy of the developer's leads nowhere.
+for name in ("http_proxy", "https_proxy", "all_proxy"):
+    os.environ.pop(name, None)
+    os.environ.pop(name.upper(), None)
+
 pytest_plugins = ["pytester"]
 
 
