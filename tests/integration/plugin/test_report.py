@@ -278,7 +278,7 @@ def test_of_a_message_about_one_trace_the_others_are_left_to_the_section(run_her
             "ERROR *::test_it - Failed: it passed, but span 'poll' was never ended",
         ),
         (
-            'at("poll", 90, None, sk="sk-" + "a1" * 10); at("tick", 90, None)',
+            'at("poll", 90, None, sk="sk-" + "Qx7" * 12); at("tick", 90, None)',
             "ERROR *::test_it - Failed: it passed, but span 'poll' was never ended, and 2 more (open, secret)",
         ),
     ],
