@@ -5,64 +5,73 @@ This file is also the program that does it, so it imports nothing but the standa
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
 import signal
+import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import final
 
 __all__ = ["Watchdog"]
 
 _PATIENCE = 5.0
 
 
+@final
 class Watchdog:
     """A process that outlives this one by a moment, at the other end of a pipe, which closes however this one ends.
 
+    It runs while there is anything to watch.
+
     Args:
-        process: already started by `start`.
+        directory: what it deletes, too, when it has to end anything.
     """
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
+    def __init__(self, directory: Path | None = None) -> None:
+        self._directory = directory
+        self._lock = threading.Lock()
+        self._watched: set[int] = set()
+        self._process: subprocess.Popen[bytes] | None = None
 
-    @classmethod
-    async def start(cls, directory: str) -> Watchdog:
-        """Start one, which deletes `directory`, too, when it has to end anything."""
-        # A session of its own: a signal to the group of this process doesn't reach it.
-        return cls(
-            await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-I",
-                __file__,
-                directory,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.DEVNULL,
-                start_new_session=True,
-            )
-        )
+    @property
+    def pid(self) -> int | None:
+        """Its own; None while it doesn't run."""
+        return None if self._process is None else self._process.pid
 
     def watch(self, pid: int) -> None:
         """End this process too."""
-        self._tell(f"+{pid}\n")
+        with self._lock:
+            if self._process is None:
+                self._process = subprocess.Popen(  # noqa: S603 # this file
+                    [sys.executable, "-I", "-S", __file__, *([str(self._directory)] if self._directory else [])],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.DEVNULL,
+                    start_new_session=True,  # a signal to the group of this process doesn't reach it
+                )
+            self._watched.add(pid)
+            self._tell(f"+{pid}\n")
 
     def forget(self, pid: int) -> None:
-        """It has ended; the number may soon be another's."""
-        self._tell(f"-{pid}\n")
-
-    async def aclose(self) -> None:
-        """Let it go, once all that it watches has been forgotten."""
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-        await self._process.wait()
+        """It has ended; the number may soon be another's. What isn't watched has been forgotten already."""
+        with self._lock:
+            if pid not in self._watched:
+                return
+            self._watched.discard(pid)
+            self._tell(f"-{pid}\n")
+            if not self._watched and self._process is not None:
+                self._process.communicate()  # which closes the pipe, and waits
+                self._process = None
 
     def _tell(self, line: str) -> None:
-        if self._process.stdin is not None and not self._process.stdin.is_closing():
-            self._process.stdin.write(line.encode())
+        if self._process is not None and self._process.stdin is not None:
+            with suppress(BrokenPipeError):  # somebody has killed it
+                self._process.stdin.write(line.encode())
+                self._process.stdin.flush()
 
 
 def _left_after(lines: Iterable[str]) -> set[int]:
@@ -73,14 +82,15 @@ def _left_after(lines: Iterable[str]) -> set[int]:
     return watched
 
 
-def _main(directory: str) -> None:
+def _main(directories: Iterable[str]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # it ends with its pipe
     if left := _left_after(sys.stdin):
         for pid in left:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        _delete(directory)
+        for directory in directories:
+            _delete(directory)
 
 
 def _delete(directory: str) -> None:
@@ -92,4 +102,4 @@ def _delete(directory: str) -> None:
 
 
 if __name__ == "__main__":
-    _main(sys.argv[1])
+    _main(sys.argv[1:])

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
-from weaver_ai.cli.watchdog import Watchdog
+from weaver_ai.watchdog import Watchdog
 
 __all__ = ["Crew", "Member", "MemberFailed"]
 
@@ -98,7 +98,7 @@ class Crew:
     """The processes. Whoever starts one ends all by `end`; if it is killed, `watchdog` does.
 
     Args:
-        watchdog: is told of each, and closed by `end`.
+        watchdog: is told of each.
     """
 
     def __init__(self, watchdog: Watchdog) -> None:
@@ -161,7 +161,6 @@ class Crew:
             if not await _gone(group, patience):
                 self.kill(group)
                 await _gone(group, None)
-        await self._watchdog.aclose()
 
     def kill(self, members: Sequence[Member] | None = None) -> None:
         """End them, or all, at once."""

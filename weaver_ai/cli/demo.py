@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from weaver_ai.cli.crew import Crew, Member, MemberFailed
 from weaver_ai.cli.curl import curl_line
-from weaver_ai.cli.watchdog import Watchdog
 from weaver_ai.errors import MissingExtra, SettingsError
+from weaver_ai.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from weaver_ai.agents import Weaver
@@ -69,7 +69,7 @@ def _run(options: argparse.Namespace) -> int:
 
 async def _cluster(redis: str, settings: Settings, weaver: Weaver) -> int:
     with tempfile.TemporaryDirectory(prefix="weaver-demo-") as directory:
-        crew, stop = Crew(await Watchdog.start(directory)), asyncio.Event()
+        crew, stop = Crew(Watchdog(Path(directory))), asyncio.Event()
 
         def end() -> None:
             if stop.is_set():  # asked for again: no patience any more

@@ -11,6 +11,7 @@ from typing import Self, TypeAlias, final
 
 from weaver_ai.testing.fakes.redis.real import RedisServer
 from weaver_ai.testing.processes.process import Process, ProcessFailed
+from weaver_ai.watchdog import Watchdog
 
 __all__ = ["Cluster", "Member"]
 
@@ -32,7 +33,8 @@ class Cluster:
     def __init__(
         self, target: str | None, directory: Path, env: Mapping[str, str], *, gateways: int, workers: int
     ) -> None:
-        self.redis = RedisServer("--appendonly", "yes", directory=directory)
+        self._watchdog = Watchdog()
+        self.redis = RedisServer("--appendonly", "yes", directory=directory, watchdog=self._watchdog)
         self.gateways: list[Process] = []
         self.workers: list[Process] = []
         self._target = [] if target is None else [target]
@@ -119,7 +121,7 @@ class Cluster:
     def _process(self, name: str, arguments: list[str], url: str = "") -> Process:
         log = self._directory / f"{name.replace(' ', '-')}.log"
         env = {**self._env, "WEAVER_REDIS_URL": self.redis.url, "PYTHONUNBUFFERED": "1"}
-        return Process(name, arguments, env, log, _is_ready, url=url).start()
+        return Process(name, arguments, env, log, _is_ready, watchdog=self._watchdog, url=url).start()
 
 
 def _is_ready(process: Process) -> bool:

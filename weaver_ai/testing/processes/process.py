@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Self, final
 
+from weaver_ai.watchdog import Watchdog
+
 __all__ = ["Process", "ProcessFailed"]
 
 _LOOK: Final = 0.05
@@ -28,6 +30,7 @@ class Process:
         env: all of its environment.
         log: the file that it writes to, its standard error included; it runs in that file's directory.
         is_ready: asked until it says so.
+        watchdog: ends it if nobody else can; one of its own where none is given.
         patience: seconds that it has to get ready, and to end when it is asked to.
 
     Attributes:
@@ -42,6 +45,7 @@ class Process:
         log: Path,
         is_ready: Callable[[Process], bool],
         *,
+        watchdog: Watchdog | None = None,
         url: str = "",
         patience: float = 60.0,
     ) -> None:
@@ -51,6 +55,7 @@ class Process:
         self._env = env
         self._log = log
         self._is_ready = is_ready
+        self._watchdog = watchdog or Watchdog()
         self._patience = patience
         self._process: subprocess.Popen[bytes] | None = None
         self._since = 0
@@ -77,6 +82,7 @@ class Process:
 
     def start(self) -> Self:
         """Start it; `wait_ready` waits."""
+        self._forget()
         self._since = len(self.log)
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 # our own command
@@ -87,6 +93,7 @@ class Process:
                 stdout=log,
                 stderr=log,
             )
+        self._watchdog.watch(self._process.pid)
         return self
 
     def wait_ready(self) -> Self:
@@ -110,6 +117,7 @@ class Process:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+            self._forget()
 
     def stop(self) -> None:
         """End it by SIGTERM.
@@ -118,6 +126,7 @@ class Process:
             ProcessFailed: it didn't end in time, and was killed.
         """
         if self._process is None or self._process.poll() is not None:
+            self._forget()
             return
         self._process.terminate()
         try:
@@ -125,3 +134,8 @@ class Process:
         except subprocess.TimeoutExpired:
             self.kill()
             raise ProcessFailed(f"{self.name} ignored SIGTERM for {self._patience:g} s:\n{self.life}") from None
+        self._forget()
+
+    def _forget(self) -> None:
+        if self._process is not None:
+            self._watchdog.forget(self._process.pid)

@@ -13,6 +13,7 @@ from typing import Final, Self
 
 from weaver_ai.testing.fakes.redis.backend import Client
 from weaver_ai.testing.fakes.redis.resp import Replies, pack
+from weaver_ai.watchdog import Watchdog
 
 __all__ = ["NOT_INSTALLED", "RealBackend", "RedisServer"]
 
@@ -31,12 +32,13 @@ class RedisServer:
     Args:
         arguments: more of its configuration, as `("--appendonly", "yes")`.
         directory: where it keeps its files; a temporary one, removed at the end, where none is given.
+        watchdog: ends it if nobody else can; one of its own where none is given.
 
     Raises:
         FileNotFoundError: there is no redis-server on the path.
     """
 
-    def __init__(self, *arguments: str, directory: Path | None = None) -> None:
+    def __init__(self, *arguments: str, directory: Path | None = None, watchdog: Watchdog | None = None) -> None:
         program = shutil.which("redis-server")
         if program is None:
             raise FileNotFoundError(NOT_INSTALLED)
@@ -45,6 +47,7 @@ class RedisServer:
         self._temporary = tempfile.TemporaryDirectory(prefix="weaver-redis-") if directory is None else None
         self.directory = Path(self._temporary.name) if self._temporary else directory or Path()
         self.port = 0
+        self._watchdog = watchdog or Watchdog(self.directory if self._temporary else None)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -76,7 +79,7 @@ class RedisServer:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
-            self._process = None
+            self._forget()
 
     def stop(self) -> None:
         """End it in order, and remove its temporary files."""
@@ -86,7 +89,7 @@ class RedisServer:
                 self._process.wait(5)
             except subprocess.TimeoutExpired:
                 self.kill()
-            self._process = None
+            self._forget()
         if self._temporary is not None:
             self._temporary.cleanup()
 
@@ -112,6 +115,7 @@ class RedisServer:
             self._process = subprocess.Popen(  # noqa: S603 # the program that the path has, as asked for
                 [self._program, *fixed, *self._arguments], stdout=log, stderr=log, stdin=subprocess.DEVNULL
             )
+        self._watchdog.watch(self._process.pid)
         pause = threading.Event()  # not the clock, which a test may have stopped
         for _ in range(_LOOKS):
             if self._process.poll() is not None:
@@ -126,6 +130,11 @@ class RedisServer:
             pause.wait(0.01)
         self.kill()
         return False
+
+    def _forget(self) -> None:
+        if self._process is not None:
+            self._watchdog.forget(self._process.pid)
+            self._process = None
 
 
 class RealBackend:
