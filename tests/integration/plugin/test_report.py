@@ -7,7 +7,8 @@ import pytest
 from tests.integration.plugin.conftest import Run
 
 AT = """
-    tracer = TracerProvider(shutdown_on_exit=False).get_tracer("x")  # not the global one, which another test may have configured
+    # Not of the global provider, which another test may have configured.
+    tracer = TracerProvider(shutdown_on_exit=False).get_tracer("x")
     BEGAN = 1_000_000_000
 
     def at(name, start, end, parent=None, **attributes):
