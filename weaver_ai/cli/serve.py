@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from weaver_ai import __version__
 from weaver_ai.cli.curl import curl_line
@@ -19,6 +19,7 @@ from weaver_ai.cli.leaving import leave_within
 from weaver_ai.errors import MissingExtra, SettingsError
 
 if TYPE_CHECKING:
+    import asyncio
     from types import FrameType
 
     from pydantic import JsonValue
@@ -101,7 +102,7 @@ def _serve(settings: Settings, weaver: Weaver, listener: socket.socket, log_leve
 
     config = uvicorn.Config(
         app,
-        http="auto" if sys.platform == "win32" else "httptools",
+        http=_http_protocol(),
         loop="auto",
         lifespan="on",
         # With handlers of its own, made after telemetry was configured, nothing of it would get there.
@@ -118,6 +119,14 @@ def _serve(settings: Settings, weaver: Weaver, listener: socket.socket, log_leve
     server.run(sockets=[listener])
     leave_within(max(1.0, Budget(settings.shutdown_grace_seconds).flush))
     return 0
+
+
+def _http_protocol() -> type[asyncio.Protocol] | Literal["auto"]:
+    if sys.platform == "win32":  # without httptools; h11 has a limit of its own
+        return "auto"
+    from weaver_ai.cli.bounded_http import BoundedHttp
+
+    return BoundedHttp
 
 
 def _nothing(_number: int, _frame: FrameType | None) -> None:
