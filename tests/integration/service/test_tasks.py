@@ -124,12 +124,12 @@ def test_cancelling_what_has_ended_changes_nothing(keyless: Caller) -> None:
 
 
 def test_an_idempotency_key_gives_the_same_task(keyless: Caller) -> None:
-    first, _ = submit(keyless, "support", REFUND, idempotency_key="order-7")
-    second, _ = submit(keyless, "support", REFUND, idempotency_key="order-7")
+    first, _ = submit(keyless, "support", REFUND, idempotency_key="refund-of-order-7")
+    second, _ = submit(keyless, "support", REFUND, idempotency_key="refund-of-order-7")
     third, _ = submit(keyless, "support", REFUND)
     assert first.json()["task_id"] == second.json()["task_id"] != third.json()["task_id"]
     assert first.headers["location"] == second.headers["location"]
-    conflict, trace = submit(keyless, "support", "something else", idempotency_key="order-7")
+    conflict, trace = submit(keyless, "support", "something else", idempotency_key="refund-of-order-7")
     assert_problem(conflict, 409, "idempotency-conflict")
     assert trace.server().attributes["weaver.problem.type"] == "idempotency-conflict"
 
