@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import platform
+import shutil
+import subprocess
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -30,7 +33,8 @@ def publish(
     ]
     rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
     machine = f"Python {platform.python_version()}, {platform.system()} {platform.machine()}"
-    where = "; ".join(filter(None, [machine, _versions(packages)]))
+    server = _redis_server() if "redis" in packages else ""
+    where = f"{datetime.now(UTC):%Y-%m-%d}; " + "; ".join(filter(None, [machine, _versions(packages), server]))
     text = "\n".join([f"# {title}", "", head, rule, *lines, "", verdict, "", where, ""])
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.md").write_text(text, encoding="utf-8")
@@ -45,3 +49,13 @@ def _versions(packages: Sequence[str]) -> str:
         except PackageNotFoundError:
             continue
     return ", ".join(found)
+
+
+def _redis_server() -> str:
+    """Of the program that the benchmarks start: "redis-server 7.0.15"."""
+    program = shutil.which("redis-server")
+    if program is None:
+        return ""
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
+    found = [word.removeprefix("v=") for word in said.split() if word.startswith("v=")]
+    return f"redis-server {found[0]}" if found else ""
