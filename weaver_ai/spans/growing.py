@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import compress
 from operator import is_not
-from typing import final
+from typing import Final, final
 
 from weaver_ai.spans.model import Span
 from weaver_ai.spans.tree import Forest
 
 __all__ = ["Growing"]
+
+_EMPTY: Final = Forest(())
 
 
 @final
@@ -21,7 +23,7 @@ class Growing:
     """
 
     def __init__(self) -> None:
-        self._last: tuple[Sequence[Span], Forest] = (), Forest(())
+        self._last: tuple[Sequence[Span], Forest] = (), _EMPTY
 
     def forest(self, spans: Sequence[Span]) -> Forest:
         """Of all these spans: those of the last time, the same object where nothing changed, then new ones.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Protocol
 
@@ -96,6 +97,8 @@ _KINDS: Mapping[str, SpanKind] = {
 _STATUS_CODES: Mapping[str, StatusCode] = {"UNSET": "unset", "OK": "ok", "ERROR": "error"}
 _NO_ATTRIBUTES: Attributes = MappingProxyType({})
 _NO_SCOPE = Scope()
+_NOTHING_SAID = Status("unset", None)
+_scope = lru_cache(256)(Scope)  # a process has few
 
 
 def from_sdk(span: SdkSpan, *, sequence: int, open: bool = False) -> Span:  # noqa: A002 # the word for it everywhere
@@ -112,7 +115,7 @@ def from_sdk(span: SdkSpan, *, sequence: int, open: bool = False) -> Span:  # no
     context = span.get_span_context()
     if context is None:
         raise ValueError(f"span {span.name!r} has no context")
-    scope = span.instrumentation_scope
+    scope, events, links = span.instrumentation_scope, span.events, span.links
     return Span(
         name=span.name,
         trace_id=f"{context.trace_id:032x}",
@@ -121,17 +124,28 @@ def from_sdk(span: SdkSpan, *, sequence: int, open: bool = False) -> Span:  # no
         kind=_KINDS[span.kind.name],
         start=span.start_time or 0,
         end=None if open else span.end_time,
-        status=Status(_STATUS_CODES[span.status.status_code.name], span.status.description),
+        status=_status(span.status),
         attributes=_copy(span.attributes),
-        events=tuple(Event(event.name, event.timestamp, _copy(event.attributes)) for event in span.events),
+        events=tuple([Event(event.name, event.timestamp, _copy(event.attributes)) for event in events])
+        if events
+        else (),
         links=tuple(
-            Link(f"{link.context.trace_id:032x}", f"{link.context.span_id:016x}", _copy(link.attributes))
-            for link in span.links
-        ),
-        scope=_NO_SCOPE if scope is None else Scope(scope.name, scope.version),
+            [
+                Link(f"{link.context.trace_id:032x}", f"{link.context.span_id:016x}", _copy(link.attributes))
+                for link in links
+            ]
+        )
+        if links
+        else (),
+        scope=_NO_SCOPE if scope is None else _scope(scope.name, scope.version),
         resource=span.resource.attributes,
         sequence=sequence,
     )
+
+
+def _status(status: _Status) -> Status:
+    code, description = _STATUS_CODES[status.status_code.name], status.description
+    return _NOTHING_SAID if code == "unset" and description is None else Status(code, description)
 
 
 def _copy(attributes: Attributes | None) -> Attributes:

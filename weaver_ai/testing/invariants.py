@@ -138,12 +138,14 @@ def _findings(recording: Recording, leaks: Sequence[str]) -> Iterator[tuple[str,
         yield "stray", captured.name, f"span {captured.name!r} of {captured.origin.name} {what} here"
     for name, origin in recording.remote.strays:
         yield "stray", name, f"span {name!r} of {origin} arrived here"
-    for name, attributes, _ in _everything(recording):
+    failed: list[tuple[str, str]] = []
+    for name, attributes, error in _everything(recording):
         for key in secret_keys(attributes):
             yield "secret", name, f"span {name!r}: the value of {key!r} looks like a secret"
-    for name, _, error in _everything(recording):
         if error is not None:
-            yield "error", name, f"span {name!r} ended with an error{f': {clip(error, 72)}' if error else ''}"
+            failed.append((name, error))
+    for name, error in failed:
+        yield "error", name, f"span {name!r} ended with an error{f': {clip(error, 72)}' if error else ''}"
 
 
 def _everything(recording: Recording) -> Iterator[tuple[str, Mapping[str, object], str | None]]:

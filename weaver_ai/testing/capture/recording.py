@@ -152,7 +152,7 @@ class Recording:
 
     def remote_spans(self) -> list[Span]:
         """What other processes sent; not what this one sent to itself."""
-        return self._of_others(self._own())
+        return self._of_others(self._own()) if self.remote.spans else []
 
     def remote_open(self) -> list[Span]:
         """Those that only their pending record tells of."""
@@ -160,7 +160,7 @@ class Recording:
 
     def remote_orphans(self) -> list[Span]:
         """Those whose parent should have come from the same process."""
-        return list(self.remote.orphans({key_of(span) for span in self.snapshot()}))
+        return list(self.remote.orphans({key_of(span) for span in self.snapshot()})) if self.remote.spans else []
 
     def snapshot(self) -> Sequence[Span]:
         own = self._own()
