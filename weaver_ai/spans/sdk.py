@@ -115,7 +115,7 @@ def from_sdk(span: SdkSpan, *, sequence: int, open: bool = False) -> Span:  # no
     context = span.get_span_context()
     if context is None:
         raise ValueError(f"span {span.name!r} has no context")
-    scope, events, links = span.instrumentation_scope, span.events, span.links
+    scope = span.instrumentation_scope
     return Span(
         name=span.name,
         trace_id=f"{context.trace_id:032x}",
@@ -126,17 +126,8 @@ def from_sdk(span: SdkSpan, *, sequence: int, open: bool = False) -> Span:  # no
         end=None if open else span.end_time,
         status=_status(span.status),
         attributes=_copy(span.attributes),
-        events=tuple([Event(event.name, event.timestamp, _copy(event.attributes)) for event in events])
-        if events
-        else (),
-        links=tuple(
-            [
-                Link(f"{link.context.trace_id:032x}", f"{link.context.span_id:016x}", _copy(link.attributes))
-                for link in links
-            ]
-        )
-        if links
-        else (),
+        events=tuple(map(_event, span.events)),
+        links=tuple(map(_link, span.links)),
         scope=_NO_SCOPE if scope is None else _scope(scope.name, scope.version),
         resource=span.resource.attributes,
         sequence=sequence,
@@ -146,6 +137,14 @@ def from_sdk(span: SdkSpan, *, sequence: int, open: bool = False) -> Span:  # no
 def _status(status: _Status) -> Status:
     code, description = _STATUS_CODES[status.status_code.name], status.description
     return _NOTHING_SAID if code == "unset" and description is None else Status(code, description)
+
+
+def _event(event: _Event) -> Event:
+    return Event(event.name, event.timestamp, _copy(event.attributes))
+
+
+def _link(link: _Link) -> Link:
+    return Link(f"{link.context.trace_id:032x}", f"{link.context.span_id:016x}", _copy(link.attributes))
 
 
 def _copy(attributes: Attributes | None) -> Attributes:

@@ -219,9 +219,8 @@ def _nothing(look: Look, asked: str, after: str, pattern: SpanPattern | None) ->
     if len(look.forest) and look.positions is not None:
         hint = "" if pattern is None else guess(look, pattern)
         yield from headline(look, asked, f"there are none{after}{hint}")
-        around = (
-            look if look.roots else replace(look, roots=None)
-        )  # nothing began in the scope: then what began elsewhere
+        # Where nothing began in the scope: what began elsewhere.
+        around = look if look.roots else replace(look, roots=None)
         yield from _tree(around, None, {}, _SCREEN - 3)
         return
     lines = [*headline(look, asked, f"nothing was captured{after}"), *_reasons(look)]

@@ -55,7 +55,7 @@ class Promises:
         async def awaited() -> T:
             try:
                 found = await answer()
-            except Exception:
+            except Exception:  # a failure answers, too; who was cancelled has no answer
                 self._open.pop(key, None)
                 raise
             self._open.pop(key, None)

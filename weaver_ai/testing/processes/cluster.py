@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Self, TypeAlias, final
 
-from weaver_ai.testing.fakes.redis.real import RedisServer
+from weaver_ai.testing.fakes.redis.real import RedisServer, free_port
 from weaver_ai.testing.processes.process import Process, ProcessFailed
 from weaver_ai.watchdog import Watchdog
 
@@ -76,7 +75,7 @@ class Cluster:
 
     def add_gateway(self, *, wait: bool = True) -> Process:
         """One more `weaver serve`."""
-        port = _free_port()
+        port = free_port()
         process = self._process(
             f"gateway {len(self.gateways) + 1}",
             ["serve", *self._target, "--port", str(port)],
@@ -140,9 +139,3 @@ def _answers(redis: RedisServer) -> bool:
         return redis.ask(b"PING").startswith(b"+PONG")
     except OSError:
         return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -125,15 +125,13 @@ class Process:
         Raises:
             ProcessFailed: it didn't end in time, and was killed.
         """
-        if self._process is None or self._process.poll() is not None:
-            self._forget()
-            return
-        self._process.terminate()
-        try:
-            self._process.wait(self._patience)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            raise ProcessFailed(f"{self.name} ignored SIGTERM for {self._patience:g} s:\n{self.life}") from None
+        if self._process is not None and self.is_running:
+            self._process.terminate()
+            try:
+                self._process.wait(self._patience)
+            except subprocess.TimeoutExpired:
+                self.kill()
+                raise ProcessFailed(f"{self.name} ignored SIGTERM for {self._patience:g} s:\n{self.life}") from None
         self._forget()
 
     def _forget(self) -> None:

@@ -54,7 +54,6 @@ def _columns(config: pytest.Config) -> int:
 def _colour(config: pytest.Config) -> bool:
     if (workerinput := getattr(config, "workerinput", None)) is not None:
         return bool(workerinput.get("weaver_colour"))
-    has_terminal = config.pluginmanager.has_plugin(
-        "terminalreporter"
-    )  # not with -p no:terminal, as some editors run it
+    # There is none with -p no:terminal, as some editors run it.
+    has_terminal = config.pluginmanager.has_plugin("terminalreporter")
     return has_terminal and config.get_terminal_writer().hasmarkup

@@ -15,7 +15,7 @@ from weaver_ai.testing.fakes.redis.backend import Client
 from weaver_ai.testing.fakes.redis.resp import Replies, pack
 from weaver_ai.watchdog import Watchdog
 
-__all__ = ["NOT_INSTALLED", "RealBackend", "RedisServer"]
+__all__ = ["NOT_INSTALLED", "RealBackend", "RedisServer", "free_port"]
 
 NOT_INSTALLED: Final = "redis-server is not installed: apt-get install redis-server, or brew install redis"
 _READ_ONLY_SCRIPT: Final = (
@@ -68,7 +68,7 @@ class RedisServer:
     def start(self) -> Self:
         """Start it, on the port that it had before if it had one, and wait until it answers."""
         for _ in range(_TRIES):
-            port = self.port or _free_port()
+            port = self.port or free_port()
             if self._started(port):
                 self.port = port
                 return self
@@ -215,7 +215,8 @@ class _RealSession:
             self._all_here.notify_all()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody has at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
